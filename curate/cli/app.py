@@ -1,0 +1,84 @@
+"""The command line: the groups, and what stands before every command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curate import __version__
+from curate.cli.boundary import guarded
+from curate.cli.common import Context
+
+app = typer.Typer(
+    name="curate",
+    help="Gold corpora of entities and relations: models propose, people correct in Label "
+    "Studio, curate decides, publishes, scores and retrains.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"curate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    ctx: typer.Context,
+    workspace: Annotated[
+        Path | None,
+        typer.Option("--workspace", "-w", help="The workspace to stand in.", metavar="DIR"),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    # In process the commands may run twice with one object (tests); close what each opened.
+    ctx.obj = Context(workspace)
+    ctx.call_on_close(ctx.obj.close)
+
+
+def _register() -> None:
+    """Each module adds its commands to the app."""
+    from curate.cli import modules
+
+    for module in modules():
+        module.register(app)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+
+    def call() -> int:
+        import click
+
+        try:
+            result = typer.main.get_command(app).main(
+                args=arguments, prog_name="curate", standalone_mode=False
+            )
+        except click.exceptions.Abort:
+            raise KeyboardInterrupt from None
+        except click.exceptions.Exit as stop:
+            return stop.exit_code
+        except click.ClickException as error:
+            error.show(sys.stderr)
+            return 2
+        return result if isinstance(result, int) else 0
+
+    return guarded(call)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run())
+
+
+_register()

@@ -1,0 +1,87 @@
+"""The one place where exceptions become messages and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from curate import __version__
+from curate.errors import CurateError
+
+INTERRUPTED = 130
+BUG = 70
+
+
+def guarded(run: Callable[[], int | None]) -> int:
+    """Run a command; whatever goes wrong ends in one sentence on stderr and an exit code."""
+    try:
+        return run() or 0
+    except CurateError as error:
+        _say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted; run the command again to go on where it stopped")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`curate … | head`): not our failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _system(error)
+    except Exception as error:
+        return _bug(error)
+
+
+def _system(error: OSError) -> int:
+    place = f"{error.filename}: " if error.filename else ""
+    known = {
+        errno.ENOSPC: "the disk is full; free some space and run the command again",
+        errno.EDQUOT: "the disk quota is used up; free some space and run the command again",
+        errno.EACCES: "permission denied; check the owner and mode of the file or folder",
+        errno.EPERM: "permission denied; check the owner and mode of the file or folder",
+        errno.EROFS: "the file system is read-only",
+        errno.EMFILE: "too many open files",
+    }
+    message = known.get(error.errno or 0)
+    if message is None:
+        return _bug(error)
+    _say(place + message)
+    return 3
+
+
+def _bug(error: Exception) -> int:
+    log = _write_log(error)
+    where = f"; details are in {log}" if log else ""
+    _say(f"this is a bug in curate ({type(error).__name__}){where}; please report it")
+    return BUG
+
+
+def _write_log(error: Exception) -> Path | None:
+    """Versions and places of the traceback; messages and values may hold secrets: left out."""
+    lines = [f"curate {__version__}, Python {sys.version.split()[0]}, {sys.platform}"]
+    for frame in traceback.extract_tb(error.__traceback__):
+        lines.append(f"{frame.filename}:{frame.lineno} in {frame.name}: {frame.line}")
+    lines.append(type(error).__qualname__)
+    try:
+        handle, name = tempfile.mkstemp(prefix="curate-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write("\n".join(lines) + "\n")
+    except OSError:
+        return None
+    return Path(name)
+
+
+def _say(message: str) -> None:
+    printable = "".join(
+        char if char.isprintable() else f"\\x{ord(char):02x}" for char in message.strip()
+    )
+    try:
+        sys.stderr.write(f"curate: {printable}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return

@@ -1,0 +1,212 @@
+"""What every command shares: the workspace it stands in, how it talks, how it reports."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from curate.flows.reporter import Advance
+    from curate.schema import LabelSchema
+    from curate.settings import Environment, Settings
+    from curate.store import Store
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON on standard output.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+]
+
+
+@dataclass
+class Context:
+    """What the command line said before the command: where we stand."""
+
+    workspace_option: Path | None = None
+    _opened: list[Any] = field(default_factory=list)
+
+    @cached_property
+    def environment(self) -> Environment:
+        from curate.settings import Environment
+
+        return Environment()
+
+    @cached_property
+    def workspace(self) -> Path:
+        """The workspace's folder.  Raises WorkspaceError where there is none."""
+        from curate.errors import WorkspaceError
+        from curate.settings import FILE, find_workspace
+
+        named = self.workspace_option or (
+            Path(self.environment.curate_workspace) if self.environment.curate_workspace else None
+        )
+        if named is None:
+            return find_workspace(Path.cwd())
+        if not (named / FILE).is_file():
+            raise WorkspaceError(
+                f"there is no {FILE} in this folder; run `curate init {named}`", path=named
+            )
+        return named.absolute()
+
+    @property
+    def has_workspace(self) -> bool:
+        from curate.errors import WorkspaceError
+
+        try:
+            return bool(self.workspace)
+        except WorkspaceError:
+            if self.workspace_option is not None:
+                raise
+            return False
+
+    @cached_property
+    def settings(self) -> Settings:
+        from curate.settings import read_settings
+
+        return read_settings(self.workspace)
+
+    @cached_property
+    def schema(self) -> LabelSchema:
+        """The workspace's schema."""
+        from curate.schema import read_schema
+
+        return read_schema(self.workspace / self.settings.corpus.schema_file)
+
+    @property
+    def state(self) -> Path:
+        """The folder for everything that is not for people: ``.curate/``."""
+        return self.workspace / ".curate"
+
+    @property
+    def gold(self) -> Path:
+        """The folder of this corpus's releases."""
+        return self.workspace / "gold" / self.settings.corpus.name
+
+    @property
+    def models(self) -> Path:
+        return self.workspace / "models"
+
+    @property
+    def database_url(self) -> str:
+        """CURATE_DATABASE_URL, or SQLite in the workspace."""
+        from curate.store.engine import sqlite_url
+
+        named = self.environment.curate_database_url.get_secret_value()
+        return named or sqlite_url(self.state / "store.db")
+
+    @cached_property
+    def store(self) -> Store:
+        """The open store.  Raises WorkspaceError where it is missing or at another version."""
+        from curate.errors import WorkspaceError
+        from curate.store import Store
+
+        if not self.environment.curate_database_url.get_secret_value():
+            path = self.state / "store.db"
+            if not path.is_file():
+                raise WorkspaceError(
+                    "the workspace has no store; run `curate db upgrade`", path=path
+                )
+        store = Store.open(self.database_url)
+        self._opened.append(store)
+        return store
+
+    def close(self) -> None:
+        while self._opened:
+            self._opened.pop().close()
+
+
+def context_of(ctx: typer.Context) -> Context:
+    """The Context that the main callback put there."""
+    found = ctx.find_object(Context)
+    assert found is not None
+    return found
+
+
+def stdout() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def stderr() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def emit(data: Any, as_json: bool, table: Callable[[Console], None]) -> None:
+    """Print the result: ``data`` as JSON, or what ``table`` draws."""
+    if as_json:
+        sys.stdout.write(
+            json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False, default=str) + "\n"
+        )
+        sys.stdout.flush()
+    else:
+        table(stdout())
+
+
+def show(value: float | None, digits: int = 3) -> str:
+    """A number for people; an undefined one is n/a."""
+    return "n/a" if value is None else f"{value:.{digits}f}"
+
+
+class TerminalReporter:
+    """Narration and progress on stderr; no progress bars into a pipe."""
+
+    def __init__(self) -> None:
+        self._console = stderr()
+
+    def step(self, message: str) -> None:
+        self._console.print(message, markup=False)
+
+    def warn(self, message: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text("warning: ", style="yellow") + Text(message))
+
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int | None = None) -> Iterator[Advance]:
+        if not self._console.is_terminal or os.environ.get("TERM") == "dumb":
+            yield lambda count=1: None
+            return
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        class Rate(TextColumn):
+            def render(self, task: Any) -> Any:
+                from rich.text import Text
+
+                return Text("" if not task.speed else f"{task.speed:,.0f}/s", style="cyan")
+
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Rate(""),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        ) as bar:
+            task = bar.add_task(what, total=total)
+
+            def advance(count: int = 1) -> None:
+                bar.advance(task, count)
+
+            yield advance

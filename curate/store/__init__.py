@@ -1,0 +1,129 @@
+"""The working memory: the only place that knows SQL.
+
+::
+
+    store = Store.open(url)
+    with store.read() as unit:
+        unit.documents.get("depeche-1")
+    with store.write() as unit:
+        unit.predictions.put(annotations)
+        unit.commit()           # without it everything is rolled back
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Engine
+
+from curate.store import engine as _engine
+from curate.store.annotators import Annotator, Annotators
+from curate.store.decisions import Decision, Decisions
+from curate.store.documents import Documents, NewDocument, RawPage
+from curate.store.facts import Facts
+from curate.store.predictions import Predictions
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class UnitOfWork:
+    """One transaction and the repositories that share it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.committed = False
+
+    @cached_property
+    def documents(self) -> Documents:
+        return Documents(self.connection)
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        return Predictions(self.connection)
+
+    @cached_property
+    def annotators(self) -> Annotators:
+        return Annotators(self.connection)
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        return Decisions(self.connection)
+
+    @cached_property
+    def facts(self) -> Facts:
+        return Facts(self.connection)
+
+    def commit(self) -> None:
+        """Keep everything done so far in this unit."""
+        self.connection.commit()
+        self.committed = True
+
+
+class Store:
+    """A store that is open and at this curate's version."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open an existing store.
+
+        Raises WorkspaceError where there is none or its version differs (and says what to do),
+        ConfigurationError for a wrong address, DiskError where the file cannot be used.
+        """
+        engine = _engine.open_engine(url)
+        _engine.check_version(engine)
+        return cls(engine)
+
+    @classmethod
+    def create(cls, url: str) -> Store:
+        """Create the store, or bring an older one to this version."""
+        engine = _engine.open_engine(url)
+        _engine.create_all(engine)
+        return cls(engine)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        """A unit that sees one consistent state and keeps nothing."""
+        with _engine.translated(self.engine), self.engine.connect() as connection:
+            yield UnitOfWork(connection)
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[UnitOfWork]:
+        """A unit that keeps what it did if, and only if, ``commit`` was called."""
+        with _engine.translated(self.engine), self.engine.connect() as connection:
+            yield UnitOfWork(connection.execution_options(curate_writes=True))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+__all__ = [
+    "Annotator",
+    "Annotators",
+    "Decision",
+    "Decisions",
+    "Documents",
+    "Facts",
+    "NewDocument",
+    "Predictions",
+    "RawPage",
+    "Store",
+    "UnitOfWork",
+]

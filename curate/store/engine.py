@@ -1,0 +1,160 @@
+"""Opening the store: the engine, its transactions, and what a library's error means to a user."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, text
+from sqlalchemy.engine import URL, make_url
+
+from curate.errors import ConfigurationError, CurateError, DiskError, WorkspaceError
+from curate.store.tables import metadata
+
+HEAD = "0001"
+"""The migration this version of curate works with; a test holds it equal to Alembic's head."""
+
+
+def sqlite_url(path: Path) -> str:
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for this address.  Raises ConfigurationError for one that cannot be used."""
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError:
+        raise ConfigurationError(
+            "CURATE_DATABASE_URL is not a database address; it looks like "
+            "postgresql+psycopg://user@host/name or sqlite:///file.db"
+        ) from None
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ConfigurationError(
+            f"CURATE_DATABASE_URL names {parsed.get_backend_name()!r}; curate keeps its store in "
+            "SQLite or PostgreSQL"
+        )
+    try:
+        engine = create_engine(parsed)
+    except (ImportError, exc.NoSuchModuleError):
+        raise ConfigurationError(
+            f"the driver for {parsed.drivername} is not installed; install curate[postgres]"
+        ) from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, below
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes the write lock at once: upgrading a read transaction fails under concurrency.
+    writes = connection.get_execution_options().get("curate_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def is_empty(engine: Engine) -> bool:
+    with translated(engine), engine.connect() as connection:
+        return not inspect(connection).get_table_names()
+
+
+def version_of(engine: Engine) -> str | None:
+    """The migration the store stands at; None for a database without a store."""
+    with translated(engine), engine.connect() as connection:
+        if "alembic_version" not in inspect(connection).get_table_names():
+            return None
+        row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+        return None if row is None else str(row[0])
+
+
+def check_version(engine: Engine) -> None:
+    """Raises WorkspaceError where the store is missing, older or newer than this curate."""
+    version = version_of(engine)
+    if version == HEAD:
+        return
+    if version is None:
+        raise WorkspaceError("the database holds no curate store; run `curate db upgrade`")
+    if version < HEAD:
+        raise WorkspaceError(
+            f"the store is at version {version}, this curate needs {HEAD}; "
+            "make a backup, then run `curate db upgrade`"
+        )
+    raise WorkspaceError(
+        f"the store is at version {version}, newer than the {HEAD} this curate knows; "
+        "install a newer curate"
+    )
+
+
+@contextlib.contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turn SQLAlchemy's exceptions into ours; none of them, nor the address, reaches a user."""
+    try:
+        yield
+    except CurateError:
+        raise
+    except exc.DBAPIError as error:
+        raise _translate(engine, error) from None
+    except exc.SQLAlchemyError as error:
+        raise WorkspaceError(f"the store failed: {type(error).__name__}") from error
+
+
+def _translate(engine: Engine, error: exc.DBAPIError) -> CurateError:
+    place = engine.url.database if engine.dialect.name == "sqlite" else "the PostgreSQL store"
+    said = str(error.orig).splitlines()[0] if error.orig is not None else ""
+    low = said.lower()
+    if "disk is full" in low or "no space left" in low or "could not extend file" in low:
+        return DiskError("the disk is full; free some space and run the command again", path=place)
+    if "disk i/o error" in low:
+        return DiskError("the disk failed to read or write the store", path=place)
+    if "readonly" in low or "read-only" in low:
+        return DiskError("the store cannot be written; check its permissions", path=place)
+    if "unable to open database file" in low:
+        return DiskError("the store cannot be opened; check the folder's permissions", path=place)
+    if "not a database" in low or "malformed" in low:
+        return WorkspaceError(
+            "the store is damaged or no SQLite file; restore a backup", path=place
+        )
+    if "locked" in low:
+        return WorkspaceError("the store is in use by another process; try again", path=place)
+    if isinstance(error, exc.IntegrityError):
+        raise error
+    if isinstance(error, exc.OperationalError) and engine.dialect.name == "postgresql":
+        return WorkspaceError(
+            "the PostgreSQL store does not answer; check CURATE_DATABASE_URL and the server"
+        )
+    raise error
+
+
+def create_all(engine: Engine) -> None:
+    """Bring an empty database, or one with an older store, to this version."""
+    from curate.store.migrations import upgrade
+
+    with translated(engine):
+        upgrade(engine)
+
+
+__all__ = [
+    "HEAD",
+    "check_version",
+    "create_all",
+    "is_empty",
+    "metadata",
+    "open_engine",
+    "sqlite_url",
+    "translated",
+    "version_of",
+]
