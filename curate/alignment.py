@@ -1,0 +1,449 @@
+"""How two annotations of one document differ: the one comparison of curate.
+
+:func:`align` takes a reference side ``a`` (gold, or the older version) and another side ``b``
+(a prediction, another annotator, the newer version).  Scores, agreement, the fate of
+predictions, consensus and the diff of releases are sums over what it returns; nothing else
+compares.  It works on code-point offsets alone, and its result depends neither on the order in
+which entities or relations are given nor on anything outside its arguments.
+
+Entity events, in their order of precedence; every entity of either side is in exactly one:
+
+=================  ===========================================================  =======  =======
+kind               meaning                                                      in ``a``  in ``b``
+=================  ===========================================================  =======  =======
+correct            same start, end and label                                    1        1
+label              same start and end, another label                            1        1
+split              one of ``a`` whose text several disjoint spans of ``b`` share  1      2 or more
+merge              several disjoint spans of ``a`` that one of ``b`` joins      2 or more  1
+boundary           same label, overlapping spans                                1        1
+label_boundary     overlapping spans, another label                             1        1
+missed             in ``a`` alone                                               1        0
+spurious           in ``b`` alone                                               0        1
+=================  ===========================================================  =======  =======
+
+A span counts as a piece of a split or merge if more than half of it lies in the whole.  Pairs of
+``boundary`` and ``label_boundary`` are the one-to-one matching with the largest summed Jaccard
+overlap.  Adjacent spans do not overlap.
+
+Relation events, likewise (a relation is its label and its two argument *spans*; the labels of
+the arguments are no part of it; a symmetric type has no order of arguments):
+
+=========  ===================================================================================
+correct    same label, same argument spans
+type       same argument spans in the same order, another label
+direction  same label, argument spans exchanged
+argument   same label; both argument spans overlap their counterparts, or one is the same
+missed     in ``a`` alone; ``missed_argument`` where ``b`` has no entity at one of its spans
+spurious   in ``b`` alone
+=========  ===================================================================================
+
+Relations of one side that differ in nothing but the labels of their arguments are one relation
+here, and stand together in their event.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from curate.errors import DataError
+from curate.matching import Edge, best_matching, cardinality
+from curate.model import Annotation, Entity, Relation
+from curate.offsets import Span
+from curate.schema import LabelSchema
+
+EntityKey = tuple[int, int, str]
+"""``(start, end, label)``."""
+RelationKey = tuple[str, Span, Span]
+"""``(label, head span, tail span)``; the spans in ascending order where the type is symmetric."""
+AnySpan = Span | EntityKey
+"""Whatever begins with start and end."""
+
+
+class EntityKind(StrEnum):
+    """How entities of the two sides correspond; see the module's table."""
+
+    CORRECT = "correct"
+    LABEL = "label"
+    SPLIT = "split"
+    MERGE = "merge"
+    BOUNDARY = "boundary"
+    LABEL_BOUNDARY = "label_boundary"
+    MISSED = "missed"
+    SPURIOUS = "spurious"
+
+
+class RelationKind(StrEnum):
+    """How relations of the two sides correspond; see the module's table."""
+
+    CORRECT = "correct"
+    TYPE = "type"
+    DIRECTION = "direction"
+    ARGUMENT = "argument"
+    MISSED = "missed"
+    SPURIOUS = "spurious"
+
+
+@dataclass(frozen=True, slots=True)
+class EntityEvent:
+    """One correspondence: the entities of side ``a`` and of side ``b`` it is about."""
+
+    kind: EntityKind
+    a: tuple[Entity, ...]
+    b: tuple[Entity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelationEvent:
+    """One correspondence of relations.
+
+    ``missed_argument`` (kind ``missed`` alone): the other side has no entity at one of the
+    relation's argument spans, so that no relation model could have found it.
+    """
+
+    kind: RelationKind
+    a: tuple[Relation, ...]
+    b: tuple[Relation, ...]
+    missed_argument: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """How ``b`` differs from ``a`` on one document.
+
+    ``overlapping`` is the number of pairs, besides those with equal spans, in the one-to-one
+    matching of spans that maximises the partial credit (labels ignored).  ``lenient`` holds the
+    pairs with their Jaccard overlap, besides the identical ones, of the one-to-one matching of
+    same-label spans with the largest sum.
+    """
+
+    document_id: str
+    entities: tuple[EntityEvent, ...]
+    relations: tuple[RelationEvent, ...]
+    overlapping: int
+    lenient: tuple[tuple[Entity, Entity, float], ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the sides hold the same entities and the same relations."""
+        return all(event.kind is EntityKind.CORRECT for event in self.entities) and all(
+            event.kind is RelationKind.CORRECT for event in self.relations
+        )
+
+    @property
+    def exact(self) -> int:
+        """Pairs with the same start and end, whatever their labels."""
+        kinds = (EntityKind.CORRECT, EntityKind.LABEL)
+        return sum(event.kind in kinds for event in self.entities)
+
+    def entity_counts(self) -> Counter[EntityKind]:
+        """How many events of each kind."""
+        return Counter(event.kind for event in self.entities)
+
+    def relation_counts(self) -> Counter[RelationKind]:
+        """How many events of each kind."""
+        return Counter(event.kind for event in self.relations)
+
+    def changes(self) -> tuple[EntityEvent | RelationEvent, ...]:
+        """The events that are not ``correct``, entities first, in order of the text."""
+        return (
+            *(event for event in self.entities if event.kind is not EntityKind.CORRECT),
+            *(event for event in self.relations if event.kind is not RelationKind.CORRECT),
+        )
+
+
+def align(a: Annotation, b: Annotation, schema: LabelSchema | None = None) -> Alignment:
+    """Compare side ``b`` with the reference side ``a``.
+
+    ``schema`` says which relation types are symmetric (none, without it); labels need not be in
+    it.  Raises DataError if the two are not of one document.
+    """
+    if a.document_id != b.document_id:
+        raise DataError(f"cannot compare document {a.document_id!r} with {b.document_id!r}")
+    symmetric = frozenset() if schema is None else schema.symmetric
+    of_a = {entity.key: entity for entity in reversed(a.entities)}
+    of_b = {entity.key: entity for entity in reversed(b.entities)}
+    same = of_a.keys() & of_b.keys()
+    only_a = sorted(of_a.keys() - same)
+    only_b = sorted(of_b.keys() - same)
+    rest = compare_spans(only_a, only_b)
+    events = [EntityEvent(EntityKind.CORRECT, (of_a[key],), (of_b[key],)) for key in same]
+    events += [
+        EntityEvent(
+            kind,
+            tuple(of_a[only_a[i]] for i in left),
+            tuple(of_b[only_b[j]] for j in right),
+        )
+        for kind, left, right in rest.events
+    ]
+    events.sort(key=lambda e: (*(e.a or e.b)[0].key, not e.a))
+    return Alignment(
+        document_id=a.document_id,
+        entities=tuple(events),
+        relations=_relation_events(a, b, symmetric),
+        overlapping=rest.overlapping,
+        lenient=tuple((of_a[only_a[i]], of_b[only_b[j]], w) for i, j, w in rest.lenient),
+    )
+
+
+def relation_key(relation: Relation, symmetric: Collection[str]) -> RelationKey:
+    """What a relation is compared by."""
+    head, tail = relation.head.span, relation.tail.span
+    if tail < head and relation.label in symmetric:
+        head, tail = tail, head
+    return relation.label, head, tail
+
+
+def _relation_events(
+    a: Annotation, b: Annotation, symmetric: frozenset[str]
+) -> tuple[RelationEvent, ...]:
+    of_a = _grouped(a.relations, symmetric)
+    of_b = _grouped(b.relations, symmetric)
+    same = of_a.keys() & of_b.keys()
+    only_a = sorted(of_a.keys() - same)
+    only_b = sorted(of_b.keys() - same)
+    spans = {entity.span for entity in b.entities}
+    events = [RelationEvent(RelationKind.CORRECT, of_a[key], of_b[key]) for key in same]
+    for kind, i, j in compare_relations(only_a, only_b, symmetric):
+        left = () if i is None else of_a[only_a[i]]
+        right = () if j is None else of_b[only_b[j]]
+        lost = kind is RelationKind.MISSED and not (
+            left[0].head.span in spans and left[0].tail.span in spans
+        )
+        events.append(RelationEvent(kind, left, right, lost))
+    events.sort(key=lambda e: (*(e.a or e.b)[0].key, not e.a))
+    return tuple(events)
+
+
+def _grouped(
+    relations: Iterable[Relation], symmetric: frozenset[str]
+) -> dict[RelationKey, tuple[Relation, ...]]:
+    groups: dict[RelationKey, dict[Hashable, Relation]] = defaultdict(dict)
+    for relation in relations:
+        groups[relation_key(relation, symmetric)].setdefault(relation.key, relation)
+    return {
+        key: tuple(sorted(group.values(), key=lambda relation: relation.key))
+        for key, group in groups.items()
+    }
+
+
+# The core: on sorted keys, after what is identical has been taken out of both sides.
+
+
+@dataclass(frozen=True, slots=True)
+class SpanComparison:
+    """What :func:`compare_spans` found; members are indices into its two arguments."""
+
+    events: list[tuple[EntityKind, tuple[int, ...], tuple[int, ...]]]
+    overlapping: int
+    lenient: list[Edge]
+
+
+def compare_spans(a: Sequence[EntityKey], b: Sequence[EntityKey]) -> SpanComparison:
+    """The events of two sorted lists of entity keys without repeats and with none in common.
+
+    Taking the identical ones out first loses nothing: for the partial credit an equal pair is
+    worth any two it could be traded for, and for the lenient sum the same follows from the
+    triangle inequality of the Jaccard distance.
+    """
+    events: list[tuple[EntityKind, tuple[int, ...], tuple[int, ...]]] = []
+    pairs = overlapping_pairs(a, b) if a and b else []
+    free_a, free_b = set(range(len(a))), set(range(len(b)))
+
+    def take(kind: EntityKind, left: tuple[int, ...], right: tuple[int, ...]) -> None:
+        events.append((kind, left, right))
+        free_a.difference_update(left)
+        free_b.difference_update(right)
+
+    # Entities with equal spans are interchangeable but for their label: first with first.
+    for i, j in pairs:
+        if a[i][0] == b[j][0] and a[i][1] == b[j][1] and i in free_a and j in free_b:
+            take(EntityKind.LABEL, (i,), (j,))
+    rest = [(i, j) for i, j in pairs if i in free_a and j in free_b]
+    overlapping = cardinality(rest)
+    lenient = best_matching([(i, j, jaccard(a[i], b[j])) for i, j in pairs if a[i][2] == b[j][2]])
+    for i, right in _wholes(a, b, rest):
+        take(EntityKind.SPLIT, (i,), right)
+    rest = [(i, j) for i, j in rest if i in free_a and j in free_b]
+    for j, left in _wholes(b, a, [(j, i) for i, j in rest]):
+        take(EntityKind.MERGE, left, (j,))
+    for kind, alike in ((EntityKind.BOUNDARY, True), (EntityKind.LABEL_BOUNDARY, False)):
+        for i, j, _ in best_matching(
+            [
+                (i, j, jaccard(a[i], b[j]))
+                for i, j in rest
+                if i in free_a and j in free_b and (a[i][2] == b[j][2]) is alike
+            ]
+        ):
+            take(kind, (i,), (j,))
+    events += [(EntityKind.MISSED, (i,), ()) for i in sorted(free_a)]
+    events += [(EntityKind.SPURIOUS, (), (j,)) for j in sorted(free_b)]
+    return SpanComparison(events, overlapping, lenient)
+
+
+def compare_relations(
+    a: Sequence[RelationKey], b: Sequence[RelationKey], symmetric: Collection[str]
+) -> list[tuple[RelationKind, int | None, int | None]]:
+    """The events of two sorted lists of relation keys without repeats and with none in common."""
+    events: list[tuple[RelationKind, int | None, int | None]] = []
+    free_a, free_b = dict.fromkeys(range(len(a))), dict.fromkeys(range(len(b)))
+
+    def take(kind: RelationKind, i: int, j: int) -> None:
+        if i in free_a and j in free_b:
+            events.append((kind, i, j))
+            del free_a[i], free_b[j]
+
+    if a and b:
+        by_pair: dict[tuple[Span, Span], list[int]] = defaultdict(list)
+        for j, (_, head, tail) in enumerate(b):
+            by_pair[head, tail].append(j)
+        index = {key: j for j, key in enumerate(b)}
+        for i, (_, head, tail) in enumerate(a):
+            for j in by_pair.get((head, tail), ()):
+                if i in free_a and j in free_b:
+                    take(RelationKind.TYPE, i, j)
+        for i in list(free_a):
+            label, head, tail = a[i]
+            for j in by_pair.get((tail, head), ()):
+                other = b[j][0]
+                if i in free_a and other != label and (label in symmetric or other in symmetric):
+                    take(RelationKind.TYPE, i, j)
+        for i in list(free_a):
+            label, head, tail = a[i]
+            turned = index.get((label, tail, head))
+            if turned is not None:
+                take(RelationKind.DIRECTION, i, turned)
+        for i, j in _near_relations(a, b, list(free_a), list(free_b), symmetric):
+            take(RelationKind.ARGUMENT, i, j)
+        for left, right in _one_argument(a, b, list(free_a), list(free_b), symmetric):
+            still_a = [i for i in left if i in free_a]
+            still_b = [j for j in right if j in free_b]
+            for i, j in zip(still_a, still_b, strict=False):
+                take(RelationKind.ARGUMENT, i, j)
+    events += [(RelationKind.MISSED, i, None) for i in free_a]
+    events += [(RelationKind.SPURIOUS, None, j) for j in free_b]
+    return events
+
+
+def _near_relations(
+    a: Sequence[RelationKey],
+    b: Sequence[RelationKey],
+    left: list[int],
+    right: list[int],
+    symmetric: Collection[str],
+) -> list[tuple[int, int]]:
+    """The best one-to-one pairs of one label whose arguments overlap, both."""
+    spans_a = sorted({span for i in left for span in a[i][1:]})
+    spans_b = sorted({span for j in right for span in b[j][1:]})
+    near: dict[Span, list[Span]] = defaultdict(list)
+    for x, y in overlapping_pairs(spans_a, spans_b):
+        near[spans_a[x]].append(spans_b[y])
+    by_argument: dict[tuple[str, int, Span], list[int]] = defaultdict(list)
+    for j in right:
+        label, head, tail = b[j]
+        by_argument[label, 0, head].append(j)
+        by_argument[label, 1, tail].append(j)
+    edges: dict[tuple[int, int], float] = {}
+    for i in left:
+        label, head, tail = a[i]
+        for first, second in ((head, tail), (tail, head))[: 1 + (label in symmetric)]:
+            by_first = [by_argument.get((label, 0, span), ()) for span in near.get(first, ())]
+            by_second = [by_argument.get((label, 1, span), ()) for span in near.get(second, ())]
+            # The arguments of a hub have thousands of relations in common, their others have few.
+            shorter = min(by_first, by_second, key=lambda lists: sum(map(len, lists)))
+            for j in (j for found in shorter for j in found):
+                one, two = jaccard(first, b[j][1]), jaccard(second, b[j][2])
+                if one and two:
+                    edges[i, j] = max(edges.get((i, j), 0.0), one + two)
+    return [(i, j) for i, j, _ in best_matching([(i, j, w) for (i, j), w in edges.items()])]
+
+
+def _one_argument(
+    a: Sequence[RelationKey],
+    b: Sequence[RelationKey],
+    left: list[int],
+    right: list[int],
+    symmetric: Collection[str],
+) -> list[tuple[list[int], list[int]]]:
+    """Per label and shared argument: the relations of either side that have it."""
+
+    def buckets(
+        keys: Sequence[RelationKey], chosen: list[int]
+    ) -> dict[tuple[int, str, Span], list[int]]:
+        found: dict[tuple[int, str, Span], list[int]] = defaultdict(list)
+        for i in chosen:
+            label, head, tail = keys[i]
+            found[0, label, head].append(i)
+            found[0 if label in symmetric else 1, label, tail].append(i)
+        return found
+
+    of_a, of_b = buckets(a, left), buckets(b, right)
+    return [(of_a[key], of_b[key]) for key in sorted(of_a.keys() & of_b.keys())]
+
+
+def _wholes(
+    wholes: Sequence[EntityKey], parts: Sequence[EntityKey], pairs: Iterable[tuple[int, int]]
+) -> list[tuple[int, tuple[int, ...]]]:
+    """The wholes that two or more disjoint parts share out, with their parts.
+
+    A part is only ever in one whole: the one with the most parts, then the shortest, then the
+    first.
+    """
+    candidates: dict[int, list[int]] = defaultdict(list)
+    for i, j in pairs:
+        inside = min(wholes[i][1], parts[j][1]) - max(wholes[i][0], parts[j][0])
+        if 2 * inside > parts[j][1] - parts[j][0]:
+            candidates[i].append(j)
+    used: set[int] = set()
+
+    def pieces(i: int) -> tuple[int, ...]:
+        chosen: list[int] = []
+        reached = 0
+        label = wholes[i][2]
+        for j in sorted(
+            candidates[i],
+            key=lambda j: (parts[j][1], -parts[j][0], parts[j][2] != label, parts[j]),
+        ):
+            if j not in used and (not chosen or parts[j][0] >= reached):
+                chosen.append(j)
+                reached = parts[j][1]
+        return tuple(sorted(chosen))
+
+    several = {i: found for i in candidates if len(found := pieces(i)) > 1}
+    taken: list[tuple[int, tuple[int, ...]]] = []
+    order = sorted(
+        several, key=lambda i: (-len(several[i]), wholes[i][1] - wholes[i][0], wholes[i])
+    )
+    for i in order:
+        found = pieces(i)
+        if len(found) > 1:
+            taken.append((i, found))
+            used.update(found)
+    return taken
+
+
+def jaccard(a: AnySpan, b: AnySpan) -> float:
+    """Characters in common over characters in either."""
+    inside = min(a[1], b[1]) - max(a[0], b[0])
+    return inside / (max(a[1], b[1]) - min(a[0], b[0])) if inside > 0 else 0.0
+
+
+def overlapping_pairs(a: Sequence[AnySpan], b: Sequence[AnySpan]) -> list[tuple[int, int]]:
+    """Index pairs of overlapping spans, sorted; both sides sorted by (start, end, …).
+
+    Takes time in proportion to the sides and the pairs found.
+    """
+    starts_a = [span[0] for span in a]
+    starts_b = [span[0] for span in b]
+    pairs: list[tuple[int, int]] = []
+    for i, span in enumerate(a):
+        first, beyond = bisect_left(starts_b, span[0]), bisect_left(starts_b, span[1])
+        pairs.extend((i, j) for j in range(first, beyond))
+    for j, span in enumerate(b):
+        first, beyond = bisect_right(starts_a, span[0]), bisect_left(starts_a, span[1])
+        pairs.extend((i, j) for i in range(first, beyond))
+    pairs.sort()
+    return pairs
