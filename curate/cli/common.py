@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from curate.flows.reporter import Advance
+    from curate.labelstudio.client import LabelStudio
     from curate.schema import LabelSchema
     from curate.settings import Environment, Settings
     from curate.store import Store
@@ -121,6 +122,39 @@ class Context:
         store = Store.open(self.database_url)
         self._opened.append(store)
         return store
+
+    def label_studio_address(self) -> tuple[str, str]:
+        """``(url, token)``: from the environment, else of the workspace's running studio.
+
+        Raises ConfigurationError for a URL without a token, UnreachableError where there is no
+        Label Studio to speak to.
+        """
+        from curate.errors import ConfigurationError, UnreachableError
+        from curate.labelstudio.server import running_address
+
+        url = self.environment.label_studio_url
+        token = self.environment.label_studio_api_key.get_secret_value()
+        if url:
+            if not token:
+                raise ConfigurationError(
+                    "LABEL_STUDIO_URL is set, LABEL_STUDIO_API_KEY is not; set it to an access "
+                    "token of that Label Studio (Account & Settings → Personal Access Token)"
+                )
+            return url, token
+        found = running_address(self.state / "studio")
+        if found is None:
+            raise UnreachableError(
+                "no Label Studio: LABEL_STUDIO_URL is not set and the workspace's own is not "
+                "running; run `curate studio up`"
+            )
+        return found
+
+    def label_studio(self) -> LabelStudio:
+        """A client of the Label Studio this workspace speaks to."""
+        from curate.labelstudio.client import LabelStudio
+
+        url, token = self.label_studio_address()
+        return LabelStudio(url, token, on_retry=lambda said: TerminalReporter().warn(str(said)))
 
     def close(self) -> None:
         while self._opened:

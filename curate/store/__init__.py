@@ -57,6 +57,10 @@ class UnitOfWork:
     def facts(self) -> Facts:
         return Facts(self.connection)
 
+    def integrity(self) -> list[str]:
+        """What the database itself finds wrong; empty where it is sound."""
+        return _engine.integrity(self.connection)
+
     def commit(self) -> None:
         """Keep everything done so far in this unit."""
         self.connection.commit()

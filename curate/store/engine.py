@@ -139,6 +139,17 @@ def _translate(engine: Engine, error: exc.DBAPIError) -> CurateError:
     raise error
 
 
+def integrity(connection: Connection) -> list[str]:
+    """The database's own findings, one sentence each."""
+    if connection.dialect.name != "sqlite":
+        return []
+    rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    findings = [f"the store is damaged: {row}; restore a backup" for row in rows if row != "ok"]
+    for table, row_id, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        findings.append(f"row {row_id} of table {table} points at a missing {parent}")
+    return findings
+
+
 def create_all(engine: Engine) -> None:
     """Bring an empty database, or one with an older store, to this version."""
     from curate.store.migrations import upgrade

@@ -1,0 +1,100 @@
+"""curate init · doctor · demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curate.cli.common import JsonOption, context_of, emit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: curate init my-corpus")(init)
+    app.command(epilog="Example: curate -w my-corpus doctor")(doctor)
+
+
+def init(
+    ctx: typer.Context,
+    directory: Annotated[
+        Path | None, typer.Argument(help="The folder; default: here.", metavar="[DIR]")
+    ] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="Your schema file; default: the sahel schema.")
+    ] = None,
+    corpus: Annotated[
+        str | None, typer.Option(help="Name of the corpus; default: the schema's.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Language code; default: the schema's.")
+    ] = None,
+    project: Annotated[str | None, typer.Option(help="Title of the Label Studio project.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a workspace: curate.toml, label_configs/, gold/ and the store."""
+    from curate.flows.init import choices
+    from curate.flows.init import init as flow
+    from curate.resources import default_schema
+    from curate.schema import read_schema
+    from curate.store.engine import sqlite_url
+
+    context = context_of(ctx)
+    workspace = (directory or context.workspace_option or Path.cwd()).absolute()
+    schema_file = schema or default_schema()
+    companions = []
+    if schema is None:
+        names = (schema_file.with_suffix(".xml"), schema_file.with_name("guidelines.md"))
+        companions = [path for path in names if path.exists()]
+    url = context.environment.curate_database_url.get_secret_value() or sqlite_url(
+        workspace / ".curate" / "store.db"
+    )
+    result = flow(
+        workspace,
+        schema_file,
+        url,
+        choices(read_schema(schema_file), corpus, language, project),
+        companions,
+    )
+
+    def table(console: Console) -> None:
+        if not result.created:
+            console.print(
+                f"{result.workspace} is a workspace already; nothing changed", markup=False
+            )
+            return
+        console.print(f"workspace {result.workspace}", markup=False)
+        for path in result.created:
+            console.print(f"  + {path}", markup=False)
+        console.print("next: curate ingest PATH…", markup=False)
+
+    emit({"workspace": str(result.workspace), "created": list(result.created)}, as_json, table)
+
+
+def doctor(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Check settings, store, schema and Label Studio, and say how to mend what is wrong.
+
+    Exits 1 if something needs mending.
+    """
+    from curate.flows.doctor import examine
+
+    checks = examine(context_of(ctx))
+    data = {
+        "ok": all(check.ok for check in checks),
+        "checks": [{"name": c.name, "ok": c.ok, "said": c.said, "mend": c.mend} for c in checks],
+    }
+
+    def table(console: Console) -> None:
+        for check in checks:
+            mark = "[green]ok[/green]  " if check.ok else "[red]mend[/red]"
+            console.print(f"{mark}  {check.name}: ", end="")
+            console.print(check.said, markup=False)
+            if check.mend:
+                console.print(f"      → {check.mend}", markup=False)
+
+    emit(data, as_json, table)
+    if not data["ok"]:
+        raise typer.Exit(1)
