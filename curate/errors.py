@@ -13,8 +13,8 @@
     └── RemoteError                 4    Label Studio or the network
         ├── UnreachableError        4    no answer at all; trying later may help
         ├── AuthenticationError     4    the token is wrong, expired or not allowed
-        ├── RejectedError           4    the server understood and refused; trying again will not help
-        └── ServerFaultError        4    the server failed (5xx, truncated answer); trying later may help
+        ├── RejectedError           4    the server refused; trying again will not help
+        └── ServerFaultError        4    the server failed (5xx, cut answer); trying later may help
 
 A message says what happened, to what, and what to do.  No library's exception, header or
 token may ever be part of it.

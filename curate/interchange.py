@@ -218,7 +218,7 @@ def write(path: Path, records: Iterable[tuple[Document, Annotation]]) -> int:
                 for document, annotation in records:
                     stream.write(dump_line(document, annotation))
                     count += 1
-            os.replace(temporary, path)
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -274,9 +274,7 @@ def _list(value: Mapping[str, Any], key: str) -> list[Any]:
     return rows
 
 
-def _entity(
-    row: Any, length: int, offsets: OffsetMap | None, position: int
-) -> tuple[str, Entity]:
+def _entity(row: Any, length: int, offsets: OffsetMap | None, position: int) -> tuple[str, Entity]:
     if not isinstance(row, dict):
         raise DataError("an entity must be an object")
     unknown = row.keys() - _ENTITY_KEYS

@@ -22,11 +22,13 @@ class Piece:
     end: int
     source_start: int
     source_end: int
+    exact: bool = True
+    """False where the characters were rewritten, even if their number stayed the same."""
 
     @property
     def verbatim(self) -> bool:
         """Whether offsets inside the piece can be shifted rather than snapped to its edges."""
-        return self.end - self.start == self.source_end - self.source_start
+        return self.exact and self.end - self.start == self.source_end - self.source_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class OffsetMap:
             starts,
             ends,
             [(piece.source_start, piece.source_end) for piece in self.pieces],
+            [piece.verbatim for piece in self.pieces],
         )
 
     def from_source(self, start: int, end: int) -> Span | None:
@@ -96,7 +99,7 @@ class OffsetMap:
             if not piece.verbatim:
                 target = inner.to_source(piece.source_start, piece.source_end)
                 if target is not None:
-                    pieces.append(Piece(piece.start, piece.end, *target))
+                    pieces.append(Piece(piece.start, piece.end, *target, exact=False))
                 continue
             shift = piece.start - piece.source_start
             first = bisect_right([p.end for p in inner.pieces], piece.source_start)
@@ -110,24 +113,45 @@ class OffsetMap:
                     pieces.append(Piece(low + shift, high + shift, low + offset, high + offset))
                 elif not pieces or pieces[-1].source_end <= other.source_start:
                     pieces.append(
-                        Piece(low + shift, high + shift, other.source_start, other.source_end)
+                        Piece(
+                            low + shift,
+                            high + shift,
+                            other.source_start,
+                            other.source_end,
+                            exact=False,
+                        )
                     )
         return OffsetMap.of(pieces)
 
     def as_lists(self) -> list[list[int]]:
-        """The pieces as ``[start, end, source_start, source_end]``, for JSON."""
-        return [[p.start, p.end, p.source_start, p.source_end] for p in self.pieces]
+        """The pieces as ``[start, end, source_start, source_end]``, for JSON.
+
+        A fifth 0 marks a piece of equal lengths that was rewritten all the same.
+        """
+        return [
+            [p.start, p.end, p.source_start, p.source_end, *([] if p.exact else [0])]
+            for p in self.pieces
+        ]
 
     @classmethod
     def from_lists(cls, rows: Iterable[Sequence[int]]) -> OffsetMap:
-        return cls.of(Piece(*row) for row in rows)
+        return cls.of(
+            Piece(row[0], row[1], row[2], row[3], len(row) == 4 or bool(row[4])) for row in rows
+        )
 
     def _flipped(self) -> tuple[Piece, ...]:
-        return tuple(Piece(p.source_start, p.source_end, p.start, p.end) for p in self.pieces)
+        return tuple(
+            Piece(p.source_start, p.source_end, p.start, p.end, p.exact) for p in self.pieces
+        )
 
 
 def _project(
-    start: int, end: int, starts: list[int], ends: list[int], targets: list[Span]
+    start: int,
+    end: int,
+    starts: list[int],
+    ends: list[int],
+    targets: list[Span],
+    verbatim: list[bool],
 ) -> Span | None:
     if start >= end:
         return None
@@ -135,15 +159,11 @@ def _project(
     last = bisect_right(starts, end - 1) - 1
     if first >= len(starts) or last < first:
         return None
-
-    def verbatim(i: int) -> bool:
-        return targets[i][1] - targets[i][0] == ends[i] - starts[i]
-
     low = targets[first][0]
-    if start > starts[first] and verbatim(first):
+    if start > starts[first] and verbatim[first]:
         low += start - starts[first]
     high = targets[last][1]
-    if end < ends[last] and verbatim(last):
+    if end < ends[last] and verbatim[last]:
         high = targets[last][0] + (end - starts[last])
     return (low, high) if low < high else None
 
@@ -166,7 +186,7 @@ def to_nfc(text: str) -> tuple[str, OffsetMap]:
             for i in range(end - start):
                 pieces.append(Piece(position + i, position + i + 1, start + i, start + i + 1))
         else:
-            pieces.append(Piece(position, position + len(composed), start, end))
+            pieces.append(Piece(position, position + len(composed), start, end, exact=False))
         out.append(composed)
         position += len(composed)
     return "".join(out), OffsetMap.of(pieces)

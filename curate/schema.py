@@ -210,7 +210,9 @@ def read_schema(path: Path) -> LabelSchema:
     except FileNotFoundError:
         raise ConfigurationError("there is no schema file here", path=path) from None
     except IsADirectoryError:
-        raise ConfigurationError("is a directory; name the schema's .yaml file", path=path) from None
+        raise ConfigurationError(
+            "is a directory; name the schema's .yaml file", path=path
+        ) from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             f"is not UTF-8 (byte {error.start}); save it as UTF-8", path=path
@@ -257,6 +259,11 @@ class _SchemaReader:
         entities = [self._entity(node) for node in self._sequence(fields["entities"], "entities")]
         if not entities:
             self._refuse(fields["entities"], "a schema needs at least one entity label")
+        self._distinct(fields["entities"], "entity label", [e.name for e in entities])
+        self._distinct(fields["entities"], "hotkey", [e.hotkey for e in entities])
+        self._distinct(
+            fields["entities"], "color", [e.color.lower() for e in entities], skip="#888888"
+        )
         labels = frozenset(e.name for e in entities)
         relations = (
             [
@@ -266,9 +273,6 @@ class _SchemaReader:
             if "relations" in fields
             else []
         )
-        self._distinct(fields["entities"], "entity label", [e.name for e in entities])
-        self._distinct(fields["entities"], "hotkey", [e.hotkey for e in entities])
-        self._distinct(fields["entities"], "color", [e.color.lower() for e in entities], skip="#888888")
         if "relations" in fields:
             self._distinct(fields["relations"], "relation type", [r.name for r in relations])
             for node, relation in zip(fields["relations"].value, relations, strict=True):
@@ -386,7 +390,9 @@ class _SchemaReader:
         unsafe = _UNSAFE.search(name)
         if unsafe or "," in name:
             char = unsafe.group() if unsafe else ","
-            self._refuse(node, f"{what} name {name!r} holds {char!r}, which XML cannot carry safely")
+            self._refuse(
+                node, f"{what} name {name!r} holds {char!r}, which XML cannot carry safely"
+            )
         return name
 
     def _text(self, fields: dict[str, Any], key: str, default: str) -> str:
@@ -403,9 +409,7 @@ class _SchemaReader:
             self._refuse(fields[key], f"{key!r} must be true or false")
         return value == "true"
 
-    def _distinct(
-        self, node: Any, what: str, values: list[Any], skip: str | None = None
-    ) -> None:
+    def _distinct(self, node: Any, what: str, values: list[Any], skip: str | None = None) -> None:
         seen: set[Any] = set()
         for item, value in zip(node.value, values, strict=True):
             if value is None or value == skip:
