@@ -134,6 +134,8 @@ class LabelStudio:
         self._on_retry = on_retry
         self._sleep = sleep
         self._attempts = attempts
+        self.server_date = ""
+        """The Date header of the last answer: the server's clock."""
         self._foreign = _httpx_errors()
         self._http = httpx.Client(
             base_url=self.url,
@@ -172,12 +174,16 @@ class LabelStudio:
         *,
         params: Mapping[str, Any] | None = None,
         timeout: float = READ_SECONDS,
+        attempts: int | None = None,
     ) -> Any:
-        """Read; repeated with growing, jittered waits while that may help."""
-        from tenacity import Retrying, retry_if_exception, stop_after_attempt
+        """Read; repeated with growing, jittered waits while that may help.
+
+        ``attempts`` bounds the repetitions after a 500 alone: the caller has another way.
+        """
+        from tenacity import Retrying, retry_if_exception
 
         retrying = Retrying(
-            stop=stop_after_attempt(self._attempts),
+            stop=lambda state: state.attempt_number >= self._bound(state, attempts),
             wait=_wait,
             retry=retry_if_exception(_worth_repeating),
             before_sleep=lambda state: self._tell(f"GET {path}", state),
@@ -185,6 +191,11 @@ class LabelStudio:
             reraise=True,
         )
         return retrying(self._request, "GET", path, params=params, timeout=timeout)
+
+    def _bound(self, state: RetryCallState, after_500: int | None) -> int:
+        error = state.outcome.exception() if state.outcome is not None else None
+        broken = isinstance(error, ServerFaultError) and error.status == 500
+        return self._attempts if after_500 is None or not broken else after_500
 
     def post(
         self,
@@ -362,6 +373,7 @@ class LabelStudio:
                     method, target, content=body, params=query, headers=headers, timeout=limits
                 )
                 response = self._http.send(request)
+                self.server_date = response.headers.get("date", "")
                 if not response.is_redirect:
                     return response
                 target = self._redirect_target(method, request.url, response)

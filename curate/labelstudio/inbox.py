@@ -1,0 +1,186 @@
+"""A task as Label Studio sends it becomes values of ours: pure, and nothing is left out.
+
+Every annotation of the task comes out, either read or with the reason why it does not fit; one
+misfit item sets its whole annotation aside, and a task whose text is not ours all of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from curate.errors import ServerFaultError
+from curate.labelstudio.codec import decode
+from curate.labelstudio.wire import (
+    MisfitError,
+    WireTask,
+    parse_annotation,
+    parse_draft,
+    parse_prediction,
+)
+from curate.model import Annotation, Document, Source, digest_of
+from curate.schema import LabelSchema
+
+NOBODY = 0
+"""The user id of an annotation whose user is gone."""
+
+_NOISE = frozenset({"created_ago", "created_username"})
+"""Changes with the hour, or names a person: neither is part of what was said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An annotation that came in.
+
+    ``annotation`` is None where it does not fit, and then ``reason`` says why (``item`` is the
+    raw item at fault).  ``parent_version`` is the model version of the prediction the annotator
+    started from, where Label Studio says so.  Its source carries no pseudonym yet.
+    """
+
+    annotation_id: int
+    user_id: int
+    raw: Mapping[str, Any]
+    annotation: Annotation | None = None
+    reason: str = ""
+    item: Any = None
+    skipped: bool = False
+    ground_truth: bool = False
+    lead_time: float | None = None
+    created_at: str = ""
+    updated_at: str = ""
+    parent_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedDraft:
+    draft_id: int
+    updated_at: str
+    raw: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedTask:
+    """A task that came in.  ``problem``: None, ``foreign``, ``unknown`` or ``edited``."""
+
+    task_id: int
+    document_id: str | None
+    problem: str | None
+    updated_at: str
+    total_annotations: int
+    cancelled_annotations: int
+    annotations: tuple[Received, ...] = ()
+    drafts: tuple[ReceivedDraft, ...] = ()
+
+
+def problem_of(task: WireTask, digest: str | None) -> str | None:
+    """What is wrong with the task itself; ``digest`` is that of our document, None if unknown."""
+    if task.document_id is None:
+        return "foreign"
+    if digest is None:
+        return "unknown"
+    try:
+        same = task.text is not None and digest_of(task.text) == digest
+    except UnicodeEncodeError:
+        same = False
+    return None if same else "edited"
+
+
+def sentence(problem: str, task: WireTask) -> str:
+    """The problem of a task in words."""
+    if problem == "foreign":
+        return f"task {task.id} was not made by curate: its data hold no curate_id"
+    if problem == "unknown":
+        return f"task {task.id} belongs to document {task.document_id!r}, which is not in the store"
+    return (
+        f"the text of task {task.id} was edited in Label Studio: it is no longer that of "
+        f"document {task.document_id!r}, and offsets into it mean nothing"
+    )
+
+
+def receive(task: WireTask, document: Document | None, schema: LabelSchema) -> ReceivedTask:
+    """Read a task with all its annotations against our document (None where we have none)."""
+    problem = problem_of(task, None if document is None else document.digest)
+    versions: dict[int, str | None] = {}
+    for raw in task.predictions:
+        try:
+            prediction = parse_prediction(raw)
+        except MisfitError:
+            continue
+        versions[prediction.id] = prediction.model_version
+    return ReceivedTask(
+        task_id=task.id,
+        document_id=task.document_id,
+        problem=problem,
+        updated_at=task.updated_at,
+        total_annotations=task.total_annotations,
+        cancelled_annotations=task.cancelled_annotations,
+        annotations=tuple(
+            _annotation(raw, task, problem, document, schema, versions) for raw in task.annotations
+        ),
+        drafts=tuple(draft for raw in task.drafts if (draft := _draft(raw)) is not None),
+    )
+
+
+def without_noise(raw: Any) -> Any:
+    """The JSON without what changes by the hour or names a person."""
+    if isinstance(raw, dict):
+        return {key: without_noise(value) for key, value in raw.items() if key not in _NOISE}
+    if isinstance(raw, list):
+        return [without_noise(value) for value in raw]
+    return raw
+
+
+def _annotation(
+    raw: Any,
+    task: WireTask,
+    problem: str | None,
+    document: Document | None,
+    schema: LabelSchema,
+    versions: Mapping[int, str | None],
+) -> Received:
+    identifier = raw.get("id") if isinstance(raw, dict) else None
+    if type(identifier) is not int:
+        raise ServerFaultError(
+            f"Label Studio sent an annotation of task {task.id} without an id; is its version "
+            "supported? (`curate doctor`)"
+        )
+    bare = without_noise(raw)
+    try:
+        wire = parse_annotation(raw)
+    except MisfitError as error:
+        return Received(identifier, NOBODY, bare, reason=str(error))
+    annotation, reason, item = None, "", None
+    if problem is not None or document is None:
+        reason = sentence(problem or "unknown", task)
+    else:
+        try:
+            annotation = decode(
+                wire.result, document.id, document.text, schema, Source.annotator("")
+            )
+        except MisfitError as error:
+            reason, item = str(error), error.item
+    return Received(
+        annotation_id=wire.id,
+        user_id=NOBODY if wire.completed_by is None else wire.completed_by,
+        raw=bare,
+        annotation=annotation,
+        reason=reason,
+        item=item,
+        skipped=wire.was_cancelled,
+        ground_truth=wire.ground_truth,
+        lead_time=wire.lead_time,
+        created_at=wire.created_at,
+        updated_at=wire.updated_at,
+        parent_version=(
+            None if wire.parent_prediction is None else versions.get(wire.parent_prediction)
+        ),
+    )
+
+
+def _draft(raw: Any) -> ReceivedDraft | None:
+    try:
+        wire = parse_draft(raw)
+    except MisfitError:
+        return None
+    return ReceivedDraft(wire.id, wire.updated_at, without_noise(raw))
