@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "cli.md"
@@ -28,33 +28,37 @@ Exit codes: 0 done · 1 findings · 2 usage · 3 data or configuration · 4 Labe
 """
 
 
-def root_command() -> click.Group:
+def root_command() -> TyperGroup:
     from curate.cli.app import app
 
     command = typer.main.get_command(app)
-    assert isinstance(command, click.Group)
+    assert isinstance(command, TyperGroup)
     return command
 
 
 def commands(
-    group: click.Group, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    group: TyperGroup, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], TyperCommand]]:
     for name, command in group.commands.items():
         here = (*path, name)
         yield here, command
-        if isinstance(command, click.Group):
+        if isinstance(command, TyperGroup):
             yield from commands(command, here)
 
 
 def reference() -> str:
     parts = [_HEADING]
     for path, command in commands(root_command()):
-        if isinstance(command, click.Group):
+        if isinstance(command, TyperGroup):
             continue
-        context = click.Context(command, info_name=" ".join(("curate", *path)))
-        context.help_option_names = ["-h", "--help"]
+        context = command.context_class(
+            command,
+            info_name=" ".join(("curate", *path)),
+            terminal_width=96,
+            max_content_width=96,
+            help_option_names=["-h", "--help"],
+        )
         with context.scope():
-            context.max_content_width = context.terminal_width = 96
             help_text = command.get_help(context)
         parts.append(f"## curate {' '.join(path)}\n\n```text\n{help_text.rstrip()}\n```\n")
     return "\n".join(parts)
@@ -78,7 +82,7 @@ def wrong_commands(path: Path) -> Iterator[str]:
                 break
             name = (*name, word)
         command = known.get(name)
-        if command is None or isinstance(command, click.Group):
+        if command is None or isinstance(command, TyperGroup):
             yield f"{path.name}:{number}: there is no command `curate {' '.join(words[:2])}`"
             continue
         options = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
@@ -91,9 +95,9 @@ def wrong_commands(path: Path) -> Iterator[str]:
 def broken_links(path: Path) -> Iterator[str]:
     text = path.read_text("utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
-        if "://" not in target and not target.startswith("mailto:"):
-            if not (path.parent / target).exists():
-                yield f"{path.relative_to(ROOT)}: the link to {target} leads nowhere"
+        foreign = "://" in target or target.startswith("mailto:")
+        if not foreign and not (path.parent / target).exists():
+            yield f"{path.relative_to(ROOT)}: the link to {target} leads nowhere"
 
 
 def missing_rooms() -> Iterator[str]:
@@ -101,9 +105,9 @@ def missing_rooms() -> Iterator[str]:
     for folder in sorted((ROOT / "curate").iterdir()):
         if (folder / "__init__.py").is_file() and f"{folder.name}/" not in drawing:
             yield f"CONTRIBUTING.md does not draw curate/{folder.name}/"
-        elif folder.suffix == ".py" and not folder.name.startswith("_"):
-            if folder.name not in drawing:
-                yield f"CONTRIBUTING.md does not draw curate/{folder.name}"
+        is_module = folder.suffix == ".py" and not folder.name.startswith("_")
+        if is_module and folder.name not in drawing:
+            yield f"CONTRIBUTING.md does not draw curate/{folder.name}"
     for name in re.findall(r"^  ([a-z_]+\.py)", drawing, re.MULTILINE):
         if not (ROOT / "curate" / name).is_file():
             yield f"CONTRIBUTING.md draws curate/{name}, which does not exist"
@@ -130,7 +134,7 @@ def main() -> int:
         findings += [*wrong_commands(path), *broken_links(path)]
     findings += missing_rooms()
     for path, command in commands(root_command()):
-        if not isinstance(command, click.Group) and "Example:" not in (command.epilog or ""):
+        if not isinstance(command, TyperGroup) and "Example:" not in (command.epilog or ""):
             findings.append(f"curate {' '.join(path)}: the help has no example")
         if not command.help:
             findings.append(f"curate {' '.join(path)}: there is no help")

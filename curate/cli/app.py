@@ -11,6 +11,7 @@ import typer
 from curate import __version__
 from curate.cli.boundary import guarded
 from curate.cli.common import Context
+from curate.errors import UsageError
 
 app = typer.Typer(
     name="curate",
@@ -58,19 +59,19 @@ def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code."""
 
     def call() -> int:
-        import click
-
         try:
-            result = typer.main.get_command(app).main(
+            result = typer.main.get_command(app)(
                 args=arguments, prog_name="curate", standalone_mode=False
             )
-        except click.exceptions.Abort:
+        except typer.Abort:
             raise KeyboardInterrupt from None
-        except click.exceptions.Exit as stop:
+        except typer.Exit as stop:
             return stop.exit_code
-        except click.ClickException as error:
-            error.show(sys.stderr)
-            return 2
+        except typer.TyperException as error:
+            if "\n" in error.format_message():  # a group called without a command: its help
+                sys.stderr.write(f"{error.format_message().rstrip()}\n")
+                return UsageError.exit_code
+            raise UsageError(f"{error.format_message().rstrip('.')}; see `curate --help`") from None
         return result if isinstance(result, int) else 0
 
     return guarded(call)

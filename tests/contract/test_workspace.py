@@ -1,0 +1,139 @@
+"""init, doctor, schema, db."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from curate.resources import default_schema
+from tests.contract.conftest import Curate
+
+ENGLISH = """\
+name: firms
+language: en
+entities:
+  - {name: PERSON, color: "#1f77b4", hotkey: p}
+  - {name: FIRM, color: "#ff7f0e", hotkey: f}
+  - {name: PLACE, color: "#2ca02c", hotkey: l}
+relations:
+  - {name: works_for, head: [PERSON], tail: [FIRM]}
+"""
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith("store.db")
+    }
+
+
+def test_init_makes_a_workspace_and_again_changes_nothing(curate: Curate, tmp_path: Path) -> None:
+    folder = tmp_path / "ws"
+    first = curate("init", folder, "--json")
+    assert first.code == 0
+    assert {"curate.toml", "label_configs/sahel.yaml", ".curate/store.db"} <= set(
+        first.json["created"]
+    )
+    before = files(folder)
+    second = curate("init", folder, "--json")
+    assert second.code == 0
+    assert second.json["created"] == []
+    assert files(folder) == before
+
+
+def test_init_keeps_what_the_user_changed(curate: Curate, workspace: Path) -> None:
+    path = workspace / "curate.toml"
+    path.write_text(path.read_text() + "\n# mine\n")
+    assert curate("init", workspace).code == 0
+    assert path.read_text().endswith("# mine\n")
+
+
+def test_init_takes_another_schema_and_language(curate: Curate, tmp_path: Path) -> None:
+    schema = tmp_path / "mine.yaml"
+    schema.write_text(ENGLISH)
+    assert curate("init", tmp_path / "en", "--schema", schema).code == 0
+    text = (tmp_path / "en" / "curate.toml").read_text()
+    assert 'name = "firms"' in text
+    assert 'language = "en"' in text
+    result = curate("-w", tmp_path / "en", "schema", "check", "--json")
+    assert result.json["entities"] == ["PERSON", "FIRM", "PLACE"]
+
+
+def test_init_refuses_a_file_and_a_bad_schema(curate: Curate, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert curate("init", tmp_path / "file").code == 3
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("name: x\n")
+    result = curate("init", tmp_path / "new", "--schema", bad)
+    assert result.code == 3
+    assert "bad.yaml:1: " in result.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_schema_check_names_file_and_line(curate: Curate, tmp_path: Path) -> None:
+    text = default_schema().read_text("utf-8").replace("tail: [ROLE]", "tail: [ROLES]", 1)
+    line = text[: text.index("[ROLES]")].count("\n") + 1
+    path = tmp_path / "s.yaml"
+    path.write_text(text, "utf-8")
+    result = curate("schema", "check", path)
+    assert result.code == 3
+    assert f"s.yaml:{line}: " in result.err
+
+
+def test_doctor_says_how_to_mend(curate: Curate, workspace: Path) -> None:
+    """Without a Label Studio one check fails, and its line says what to run."""
+    result = curate("-w", workspace, "doctor", "--json")
+    assert result.code == 1
+    wrong = [check for check in result.json["checks"] if not check["ok"]]
+    assert [check["name"] for check in wrong] == ["Label Studio"]
+    assert "curate studio up" in wrong[0]["mend"]
+
+
+def test_doctor_finds_a_configuration_that_is_not_the_schemas(
+    curate: Curate, workspace: Path
+) -> None:
+    path = workspace / "label_configs" / "sahel.xml"
+    path.write_text(path.read_text("utf-8").replace("PER", "PERS", 1), "utf-8")
+    result = curate("-w", workspace, "doctor", "--json")
+    assert result.code == 1
+    assert "configuration" in [c["name"] for c in result.json["checks"] if not c["ok"]]
+
+
+def test_db_upgrade_twice_changes_nothing(curate: Curate, workspace: Path) -> None:
+    result = curate("-w", workspace, "db", "upgrade", "--json")
+    assert result.code == 0
+    assert result.json["changed"] is False
+
+
+def test_db_upgrade_makes_a_lost_store_again(curate: Curate, workspace: Path) -> None:
+    for path in (workspace / ".curate").glob("store.db*"):
+        path.unlink()
+    result = curate("-w", workspace, "db", "check")
+    assert result.code == 3
+    assert "curate db upgrade" in result.err
+    assert curate("-w", workspace, "db", "upgrade").code == 0
+    assert curate("-w", workspace, "db", "check").code == 0
+
+
+def test_db_check_finds_a_changed_text(curate: Curate, workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": "a", "text": "Alger, le 3 mai."}\n')
+    assert curate("-w", workspace, "ingest", tmp_path / "a.jsonl").code == 0
+    with sqlite3.connect(workspace / ".curate" / "store.db") as connection:
+        connection.execute("UPDATE document SET text = 'Oran'")
+    connection.close()
+    result = curate("-w", workspace, "db", "check", "--json")
+    assert result.code == 1
+    assert "'a'" in result.json["findings"][0]
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0garbage", b"nonsense" * 1000])
+def test_a_damaged_store_is_one_sentence(curate: Curate, workspace: Path, content: bytes) -> None:
+    for path in (workspace / ".curate").glob("store.db*"):
+        path.unlink()
+    (workspace / ".curate" / "store.db").write_bytes(content)
+    result = curate("-w", workspace, "db", "check")
+    assert result.code == 3
+    assert result.err.count("\n") == 1
