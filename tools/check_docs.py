@@ -114,13 +114,13 @@ def missing_rooms() -> Iterator[str]:
 
 
 def main() -> int:
-    from curate.labelstudio.config import render
+    from curate.labelstudio.config import render_config
     from curate.resources import default_schema
     from curate.schema import read_schema
 
     generated = {
         REFERENCE: reference(),
-        ROOT / "label_configs" / "sahel.xml": render(read_schema(default_schema())),
+        ROOT / "label_configs" / "sahel.xml": render_config(read_schema(default_schema())),
     }
     findings = []
     for path, text in generated.items():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from curate.flows.reporter import Advance
-    from curate.labelstudio.client import LabelStudio
+    from curate.labelstudio.client import LabelStudio, Retry
     from curate.schema import LabelSchema
     from curate.settings import Environment, Settings
     from curate.store import Store
@@ -130,7 +130,7 @@ class Context:
         Label Studio to speak to.
         """
         from curate.errors import ConfigurationError, UnreachableError
-        from curate.labelstudio.server import running_address
+        from curate.labelstudio.server import EmbeddedStudio
 
         url = self.environment.label_studio_url
         token = self.environment.label_studio_api_key.get_secret_value()
@@ -141,7 +141,7 @@ class Context:
                     "token of that Label Studio (Account & Settings → Personal Access Token)"
                 )
             return url, token
-        found = running_address(self.state / "studio")
+        found = EmbeddedStudio(self.state / "studio").access()
         if found is None:
             raise UnreachableError(
                 "no Label Studio: LABEL_STUDIO_URL is not set and the workspace's own is not "
@@ -154,11 +154,18 @@ class Context:
         from curate.labelstudio.client import LabelStudio
 
         url, token = self.label_studio_address()
-        return LabelStudio(url, token, on_retry=lambda said: TerminalReporter().warn(str(said)))
+        return LabelStudio(url, token, on_retry=_say_retry)
 
     def close(self) -> None:
         while self._opened:
             self._opened.pop().close()
+
+
+def _say_retry(retry: Retry) -> None:
+    TerminalReporter().warn(
+        f"{retry.action}: {retry.reason}; attempt {retry.attempt + 1} in "
+        f"{retry.wait_seconds:.0f} s"
+    )
 
 
 def context_of(ctx: typer.Context) -> Context:

@@ -88,12 +88,12 @@ def _schema(place: Surroundings) -> str:
 
 
 def _configuration(place: Surroundings) -> str:
-    from curate.labelstudio.config import render
+    from curate.labelstudio.config import render_config
 
     path = (place.workspace / place.settings.corpus.schema_file).with_suffix(".xml")
     if not path.is_file():
         raise DataError("is missing; run `curate schema render`", path=path)
-    if path.read_text(encoding="utf-8") != render(place.schema):
+    if path.read_text(encoding="utf-8") != render_config(place.schema):
         raise DataError("is not what the schema renders to; run `curate schema render`", path=path)
     return f"{path.name} is what the schema renders to"
 
