@@ -107,6 +107,11 @@ def base_url_of(url: str) -> str:
     )
 
 
+def is_loopback(url: str) -> bool:
+    """Whether this address is on this machine."""
+    return urlsplit(url).hostname in _LOOPBACK
+
+
 class LabelStudio:
     """A connection to one Label Studio as one user.  A context manager; safe between threads.
 
@@ -145,7 +150,7 @@ class LabelStudio:
             # a session cookie beside the token would make Django ask for a CSRF token
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             # a proxy from the environment is never right for this machine's own server
-            trust_env=urlsplit(self.url).hostname not in _LOOPBACK,
+            trust_env=not is_loopback(self.url),
             headers={"Accept": "application/json", "User-Agent": "curate"},
         )
 
