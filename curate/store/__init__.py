@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine
 
 from curate.store import engine as _engine
+from curate.store import locks as _locks
+from curate.store.annotations import Annotations, Quarantined, StoredAnnotation, Tally
 from curate.store.annotators import Annotator, Annotators
 from curate.store.decisions import Decision, Decisions
 from curate.store.documents import Documents, NewDocument, RawPage
 from curate.store.facts import Facts
 from curate.store.predictions import Predictions
+from curate.store.sync import Chunk, Outgoing, PushedTask, StudioProject, Sync
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -48,6 +51,14 @@ class UnitOfWork:
     @cached_property
     def annotators(self) -> Annotators:
         return Annotators(self.connection)
+
+    @cached_property
+    def annotations(self) -> Annotations:
+        return Annotations(self.connection)
+
+    @cached_property
+    def sync(self) -> Sync:
+        return Sync(self.connection)
 
     @cached_property
     def decisions(self) -> Decisions:
@@ -103,6 +114,14 @@ class Store:
         with _engine.translated(self.engine), self.engine.connect() as connection:
             yield UnitOfWork(connection.execution_options(curate_writes=True))
 
+    def lock(self, doing: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the store for one command that talks to Label Studio (``doing``: its name).
+
+        Raises LockedError, naming the holder, while another process that lives holds it; a dead
+        holder's lock is taken over at once.
+        """
+        return _locks.hold(self.engine, doing)
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -119,15 +138,24 @@ class Store:
 
 
 __all__ = [
+    "Annotations",
     "Annotator",
     "Annotators",
+    "Chunk",
     "Decision",
     "Decisions",
     "Documents",
     "Facts",
     "NewDocument",
+    "Outgoing",
     "Predictions",
+    "PushedTask",
+    "Quarantined",
     "RawPage",
     "Store",
+    "StoredAnnotation",
+    "StudioProject",
+    "Sync",
+    "Tally",
     "UnitOfWork",
 ]

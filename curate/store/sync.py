@@ -1,0 +1,557 @@
+"""Where each document stands in Label Studio, what is on its way there, and what came back raw."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from sqlalchemy import Connection, Row, Select, case, delete, func, select, update
+
+from curate.model import Annotation, Document, Source
+from curate.store.annotations import pack, unpack
+from curate.store.bodies import from_body
+from curate.store.clock import now
+from curate.store.sync_tables import (
+    studio_chunks,
+    studio_projects,
+    studio_raws,
+    studio_tasks,
+)
+from curate.store.tables import documents, model_runs, predictions
+
+_BATCH = 300
+_FIRST = 1 << 30
+
+Order = Literal["oldest", "random", "uncertainty"]
+
+
+@dataclass(frozen=True, slots=True)
+class StudioProject:
+    """A project of a Label Studio as this store knows it; ``id`` is the store's own number."""
+
+    id: int
+    server: str
+    project_id: int
+    title: str
+    purpose: str
+    made_at: str
+    bookmark: str | None = None
+    skew: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A document that is to become a task, with the prediction to go with it."""
+
+    document: Document
+    run_id: int | None
+    prediction: Annotation | None
+
+
+@dataclass(frozen=True, slots=True)
+class PushedTask:
+    """A task of ours.  ``run_id``: the model run of the prediction it shows."""
+
+    document_id: str
+    task_id: int
+    text_digest: str
+    run_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What was on its way: ``items`` are (document id, run) for tasks, (task id, run) for
+    predictions.  ``doubtful``: it was repeated, and the first attempt may still arrive."""
+
+    id: int
+    kind: str
+    items: tuple[tuple[Any, int | None], ...]
+    doubtful: bool
+    sent_at: str
+
+
+class SeenTask(Protocol):
+    @property
+    def task_id(self) -> int: ...
+    @property
+    def document_id(self) -> str | None: ...
+    @property
+    def problem(self) -> str | None: ...
+    @property
+    def updated_at(self) -> str: ...
+    @property
+    def total_annotations(self) -> int: ...
+    @property
+    def cancelled_annotations(self) -> int: ...
+
+
+class Sync:
+    """The state of the sync, in a unit of work."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # -- projects
+
+    def project(self, server: str, title: str, purpose: str = "annotate") -> StudioProject | None:
+        """The project of this title that is in use."""
+        row = self._connection.execute(
+            select(studio_projects)
+            .where(
+                studio_projects.c.server == server,
+                studio_projects.c.title == title,
+                studio_projects.c.purpose == purpose,
+                studio_projects.c.abandoned.is_(False),
+            )
+            .order_by(studio_projects.c.id.desc())
+        ).first()
+        return None if row is None else _project(row)
+
+    def projects(self, server: str | None = None) -> list[StudioProject]:
+        """Every project in use (of one server), oldest first."""
+        query = select(studio_projects).where(studio_projects.c.abandoned.is_(False))
+        if server is not None:
+            query = query.where(studio_projects.c.server == server)
+        rows = self._connection.execute(query.order_by(studio_projects.c.id))
+        return [_project(row) for row in rows]
+
+    def add_project(
+        self,
+        server: str,
+        project_id: int,
+        title: str,
+        made_at: str,
+        purpose: str = "annotate",
+    ) -> StudioProject:
+        key = self._connection.execute(
+            studio_projects.insert().values(
+                server=server,
+                project_id=project_id,
+                title=title,
+                made_at=made_at,
+                purpose=purpose,
+                abandoned=False,
+            )
+        ).inserted_primary_key
+        assert key is not None
+        return StudioProject(int(key[0]), server, project_id, title, purpose, made_at)
+
+    def abandon(self, project: int) -> None:
+        """The project is gone for good: its documents may be pushed anew.
+
+        What was pulled from it stays.
+        """
+        self._connection.execute(
+            update(studio_projects).where(studio_projects.c.id == project).values(abandoned=True)
+        )
+        self._connection.execute(delete(studio_chunks).where(studio_chunks.c.project == project))
+
+    def set_bookmark(self, project: int, bookmark: str, skew: float) -> None:
+        """Call it in the unit that stores the last of the data."""
+        self._connection.execute(
+            update(studio_projects)
+            .where(studio_projects.c.id == project)
+            .values(bookmark=bookmark, skew=skew)
+        )
+
+    # -- what to push
+
+    def current_run(self) -> tuple[int, Source] | None:
+        """The model run that predicted last."""
+        row = self._connection.execute(
+            select(model_runs)
+            .join(predictions, predictions.c.model_run_id == model_runs.c.id)
+            .order_by(predictions.c.created_at.desc(), model_runs.c.id.desc())
+            .limit(1)
+        ).first()
+        return None if row is None else (row.id, _model(row))
+
+    def models(self) -> dict[int, Source]:
+        """Every model run by its number."""
+        return {row.id: _model(row) for row in self._connection.execute(select(model_runs))}
+
+    def unpushed(
+        self, project: int, run: int | None, order: Order = "oldest", seed: int = 0
+    ) -> array[int]:
+        """The documents without a task in this project, in this order, as their ``seq`` numbers.
+
+        ``uncertainty``: lowest score of the prediction first, documents without a score last.
+        ``random``: by a hash of seed and id, so that it does not depend on order of ingestion.
+        """
+        has_task = (
+            select(studio_tasks.c.task_id)
+            .where(studio_tasks.c.project == project, studio_tasks.c.document_id == documents.c.id)
+            .exists()
+        )
+        if order == "uncertainty":
+            chosen = _chosen(run).subquery()
+            query = (
+                select(documents.c.seq)
+                .outerjoin(chosen, chosen.c.document_id == documents.c.id)
+                .outerjoin(
+                    predictions,
+                    (predictions.c.document_id == documents.c.id)
+                    & (predictions.c.model_run_id == _decoded(chosen.c.rank, run)),
+                )
+                .where(~has_task)
+                .order_by(predictions.c.score.is_(None), predictions.c.score, documents.c.seq)
+            )
+            return array("Q", self._connection.scalars(query))
+        if order == "random":
+            rows = self._connection.execute(
+                select(documents.c.seq, documents.c.id).where(~has_task)
+            )
+            drawn = array("Q", ((_draw(seed, row.id) << 32) | row.seq for row in rows))
+            return array("Q", (value & 0xFFFFFFFF for value in sorted(drawn)))
+        query = select(documents.c.seq).where(~has_task).order_by(documents.c.seq)
+        return array("Q", self._connection.scalars(query))
+
+    def outgoing(self, seqs: Sequence[int], run: int | None) -> list[Outgoing]:
+        """These documents, in this order, each with its prediction: of the run, else its newest."""
+        rows = {
+            row.seq: row
+            for row in self._connection.execute(
+                select(documents).where(documents.c.seq.in_(list(seqs)))
+            )
+        }
+        found = self._predictions([row.id for row in rows.values()], run)
+        return [
+            Outgoing(
+                Document(row.id, row.text, row.digest, row.source, row.metadata),
+                *found.get(row.id, (None, None)),
+            )
+            for row in (rows[seq] for seq in seqs if seq in rows)
+        ]
+
+    def _predictions(
+        self, document_ids: Sequence[str], run: int | None
+    ) -> dict[str, tuple[int, Annotation]]:
+        chosen = _chosen(run).where(predictions.c.document_id.in_(document_ids)).subquery()
+        rows = self._connection.execute(
+            select(predictions, model_runs)
+            .join(
+                chosen,
+                (chosen.c.document_id == predictions.c.document_id)
+                & (predictions.c.model_run_id == _decoded(chosen.c.rank, run)),
+            )
+            .join(model_runs, model_runs.c.id == predictions.c.model_run_id)
+        )
+        return {
+            row.document_id: (
+                row.model_run_id,
+                from_body(row.document_id, row.body, _model(row)),
+            )
+            for row in rows
+        }
+
+    def outdated(self, project: int, run: int) -> list[tuple[int, str]]:
+        """``(task id, document id)`` of our untouched tasks that should show this run's
+        prediction and show another, or none."""
+        rows = self._connection.execute(
+            select(studio_tasks.c.task_id, studio_tasks.c.document_id)
+            .join(
+                predictions,
+                (predictions.c.document_id == studio_tasks.c.document_id)
+                & (predictions.c.model_run_id == run),
+            )
+            .where(
+                studio_tasks.c.project == project,
+                studio_tasks.c.state == "present",
+                studio_tasks.c.pushed,
+                studio_tasks.c.annotations == 0,
+                studio_tasks.c.cancelled == 0,
+                (studio_tasks.c.run_id.is_(None)) | (studio_tasks.c.run_id != run),
+            )
+            .order_by(studio_tasks.c.task_id)
+        )
+        return [(row.task_id, row.document_id) for row in rows]
+
+    # -- the journal
+
+    def open_chunk(self, project: int, kind: str, items: Sequence[tuple[Any, int | None]]) -> int:
+        """Enter what is about to be sent; commit before sending."""
+        key = self._connection.execute(
+            studio_chunks.insert().values(
+                project=project,
+                kind=kind,
+                state="sent",
+                items=[list(item) for item in items],
+                sent_at=now(),
+            )
+        ).inserted_primary_key
+        assert key is not None
+        return int(key[0])
+
+    def chunks(self, project: int) -> list[Chunk]:
+        """What was sent and not confirmed, or repeated and not yet verified; oldest first."""
+        rows = self._connection.execute(
+            select(studio_chunks)
+            .where(studio_chunks.c.project == project)
+            .order_by(studio_chunks.c.id)
+        )
+        return [
+            Chunk(
+                row.id,
+                row.kind,
+                tuple((first, second) for first, second in row.items),
+                row.state == "doubtful",
+                row.sent_at,
+            )
+            for row in rows
+        ]
+
+    def doubt(self, chunk: int) -> None:
+        """The chunk was repeated: the first attempt may still arrive."""
+        self._connection.execute(
+            update(studio_chunks).where(studio_chunks.c.id == chunk).values(state="doubtful")
+        )
+
+    def close_chunk(self, chunk: int) -> None:
+        self._connection.execute(delete(studio_chunks).where(studio_chunks.c.id == chunk))
+
+    # -- tasks
+
+    def confirm(self, project: int, tasks: Iterable[PushedTask]) -> None:
+        """These tasks are there and ours."""
+        rows = [
+            {
+                "project": project,
+                "task_id": task.task_id,
+                "document_id": task.document_id,
+                "state": "present",
+                "problem": None,
+                "pushed": True,
+                "text_digest": task.text_digest,
+                "run_id": task.run_id,
+                "updated_at": None,
+                "annotations": 0,
+                "cancelled": 0,
+            }
+            for task in tasks
+        ]
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
+            self._drop(project, [int(row["task_id"] or 0) for row in batch])
+            self._connection.execute(studio_tasks.insert(), batch)
+
+    def shows(self, project: int, task_ids: Iterable[int], run: int | None) -> None:
+        """These tasks now show the prediction of this run."""
+        ids = list(task_ids)
+        for start in range(0, len(ids), _BATCH):
+            self._connection.execute(
+                update(studio_tasks)
+                .where(
+                    studio_tasks.c.project == project,
+                    studio_tasks.c.task_id.in_(ids[start : start + _BATCH]),
+                )
+                .values(run_id=run)
+            )
+
+    def see(self, project: int, tasks: Sequence[SeenTask]) -> None:
+        """Remember how the server showed these tasks."""
+        for start in range(0, len(tasks), _BATCH):
+            batch = tasks[start : start + _BATCH]
+            ids = [task.task_id for task in batch]
+            old = {
+                row.task_id: row
+                for row in self._connection.execute(
+                    select(studio_tasks).where(
+                        studio_tasks.c.project == project, studio_tasks.c.task_id.in_(ids)
+                    )
+                )
+            }
+            rows = []
+            for task in batch:
+                before = old.get(task.task_id)
+                rows.append(
+                    {
+                        "project": project,
+                        "task_id": task.task_id,
+                        "document_id": task.document_id,
+                        "state": "present",
+                        "problem": task.problem,
+                        "pushed": before is not None and before.pushed,
+                        "text_digest": None if before is None else before.text_digest,
+                        "run_id": None if before is None else before.run_id,
+                        "updated_at": task.updated_at,
+                        "annotations": task.total_annotations,
+                        "cancelled": task.cancelled_annotations,
+                    }
+                )
+            self._drop(project, ids)
+            self._connection.execute(studio_tasks.insert(), rows)
+
+    def signatures(
+        self, project: int, task_ids: Sequence[int]
+    ) -> dict[int, tuple[str | None, int, int]]:
+        """Task id → (updated_at, annotations, skipped) as last seen, of the tasks we know."""
+        found: dict[int, tuple[str | None, int, int]] = {}
+        for start in range(0, len(task_ids), _BATCH):
+            rows = self._connection.execute(
+                select(studio_tasks).where(
+                    studio_tasks.c.project == project,
+                    studio_tasks.c.state == "present",
+                    studio_tasks.c.task_id.in_(task_ids[start : start + _BATCH]),
+                )
+            )
+            for row in rows:
+                found[row.task_id] = (row.updated_at, row.annotations, row.cancelled)
+        return found
+
+    def present(self, project: int) -> array[int]:
+        """The ids of the tasks we believe to be there, ascending."""
+        return array(
+            "Q",
+            self._connection.scalars(
+                select(studio_tasks.c.task_id)
+                .where(studio_tasks.c.project == project, studio_tasks.c.state == "present")
+                .order_by(studio_tasks.c.task_id)
+            ),
+        )
+
+    def totals(self, project: int) -> tuple[int, int]:
+        """``(tasks, submitted annotations)`` that we believe to be there."""
+        row = self._connection.execute(
+            select(func.count(), func.coalesce(func.sum(studio_tasks.c.annotations), 0)).where(
+                studio_tasks.c.project == project, studio_tasks.c.state == "present"
+            )
+        ).one()
+        return int(row[0]), int(row[1])
+
+    def delete_tasks(self, project: int, task_ids: Sequence[int]) -> None:
+        """These tasks were deleted in Label Studio."""
+        for start in range(0, len(task_ids), _BATCH):
+            self._connection.execute(
+                update(studio_tasks)
+                .where(
+                    studio_tasks.c.project == project,
+                    studio_tasks.c.task_id.in_(task_ids[start : start + _BATCH]),
+                )
+                .values(state="deleted", annotations=0, cancelled=0)
+            )
+
+    def forget_tasks(self, project: int, task_ids: Sequence[int]) -> None:
+        """We removed these tasks ourselves: doubles."""
+        self._drop(project, list(task_ids))
+
+    def tasks_of(self, project: int, document_ids: Sequence[str]) -> dict[str, list[int]]:
+        """Document id → the tasks we believe to be there."""
+        found: dict[str, list[int]] = {}
+        for start in range(0, len(document_ids), _BATCH):
+            rows = self._connection.execute(
+                select(studio_tasks.c.document_id, studio_tasks.c.task_id)
+                .where(
+                    studio_tasks.c.project == project,
+                    studio_tasks.c.state == "present",
+                    studio_tasks.c.document_id.in_(document_ids[start : start + _BATCH]),
+                )
+                .order_by(studio_tasks.c.task_id)
+            )
+            for row in rows:
+                found.setdefault(row.document_id, []).append(row.task_id)
+        return found
+
+    def _drop(self, project: int, task_ids: Sequence[int]) -> None:
+        self._connection.execute(
+            delete(studio_tasks).where(
+                studio_tasks.c.project == project, studio_tasks.c.task_id.in_(task_ids)
+            )
+        )
+
+    # -- the raw answers
+
+    def keep_raw(self, project: int, tasks: Mapping[int, Any]) -> None:
+        """Keep what the server sent of these tasks, where it differs from what was kept last."""
+        if not tasks:
+            return
+        newest = (
+            select(func.max(studio_raws.c.id))
+            .where(studio_raws.c.project == project, studio_raws.c.task_id.in_(list(tasks)))
+            .group_by(studio_raws.c.task_id)
+        )
+        last = {
+            row.task_id: row.digest
+            for row in self._connection.execute(
+                select(studio_raws.c.task_id, studio_raws.c.digest).where(
+                    studio_raws.c.id.in_(newest)
+                )
+            )
+        }
+        rows = []
+        for task_id, raw in tasks.items():
+            digest = hashlib.sha256(json.dumps(raw, sort_keys=True).encode("utf-8")).hexdigest()
+            if last.get(task_id) != digest:
+                rows.append(
+                    {
+                        "project": project,
+                        "task_id": task_id,
+                        "digest": digest,
+                        "content": pack(raw),
+                        "received_at": now(),
+                    }
+                )
+        if rows:
+            self._connection.execute(studio_raws.insert(), rows)
+
+    def raws(self, project: int, size: int = 100) -> Iterator[list[Any]]:
+        """The newest raw answer of every task that is still there, in pages."""
+        newest = (
+            select(func.max(studio_raws.c.id))
+            .join(
+                studio_tasks,
+                (studio_tasks.c.project == studio_raws.c.project)
+                & (studio_tasks.c.task_id == studio_raws.c.task_id),
+            )
+            .where(studio_raws.c.project == project, studio_tasks.c.state == "present")
+            .group_by(studio_raws.c.task_id)
+        )
+        ids = sorted(self._connection.scalars(newest))
+        for start in range(0, len(ids), size):
+            rows = self._connection.execute(
+                select(studio_raws.c.content)
+                .where(studio_raws.c.id.in_(ids[start : start + size]))
+                .order_by(studio_raws.c.task_id)
+            )
+            yield [unpack(row.content) for row in rows]
+
+
+def _chosen(run: int | None) -> Select[Any]:
+    """Per document the run whose prediction is shown: ``run``, else the newest that has one."""
+    rank = (
+        predictions.c.model_run_id
+        if run is None
+        else case((predictions.c.model_run_id == run, _FIRST), else_=predictions.c.model_run_id)
+    )
+    return select(predictions.c.document_id, func.max(rank).label("rank")).group_by(
+        predictions.c.document_id
+    )
+
+
+def _decoded(rank: Any, run: int | None) -> Any:
+    return rank if run is None else case((rank == _FIRST, run), else_=rank)
+
+
+def _draw(seed: int, document_id: str) -> int:
+    drawn = hashlib.sha256(f"{seed}\n{document_id}".encode()).digest()
+    return int.from_bytes(drawn[:4], "big")
+
+
+def _project(row: Row[Any]) -> StudioProject:
+    return StudioProject(
+        row.id,
+        row.server,
+        row.project_id,
+        row.title,
+        row.purpose,
+        row.made_at,
+        row.bookmark,
+        row.skew,
+    )
+
+
+def _model(row: Row[Any]) -> Source:
+    return Source.model(row.name, row.version, row.digest)
