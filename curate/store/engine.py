@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from curate.errors import ConfigurationError, CurateError, DiskError, WorkspaceError
 from curate.store.tables import metadata
 
+_WRITER_LOCK = 0x63757261  # "cura"; any number that is ours alone in this database
 HEAD = "0001"
 """The migration this version of curate works with; a test holds it equal to Alembic's head."""
 
@@ -45,6 +46,8 @@ def open_engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "begin", _begin_postgresql)
     return engine
 
 
@@ -65,6 +68,12 @@ def _begin_sqlite(connection: Connection) -> None:
     # A writer takes the write lock at once: upgrading a read transaction fails under concurrency.
     writes = connection.get_execution_options().get("curate_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # The same promise as SQLite's: one writer at a time, and each sees what the last one did.
+    if connection.get_execution_options().get("curate_writes", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")
 
 
 def is_empty(engine: Engine) -> bool:

@@ -20,8 +20,8 @@ MODEL = Source.model("m", "1", "0" * 64)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.create(sqlite_url(tmp_path / "store.db")) as opened:
+def store(database_url: str) -> Iterator[Store]:
+    with Store.create(database_url) as opened:
         yield opened
 
 
@@ -135,8 +135,8 @@ def test_facts_are_replaced_and_forgotten(store: Store) -> None:
         assert unit.facts.get("k") is None
 
 
-def test_creating_twice_changes_nothing(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "s.db")
+def test_creating_twice_changes_nothing(database_url: str) -> None:
+    url = database_url
     with Store.create(url) as store:
         add(store, "a")
     with Store.create(url) as store, store.read() as unit:
@@ -168,7 +168,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
         Store.create(sqlite_url(tmp_path / "no" / "such" / "folder" / "s.db"))
 
 
-def test_the_migrations_lead_to_the_tables(tmp_path: Path) -> None:
+def test_the_migrations_lead_to_the_tables(database_url: str) -> None:
     """A store made by the migrations has just the tables that the code speaks to."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
@@ -177,7 +177,7 @@ def test_the_migrations_lead_to_the_tables(tmp_path: Path) -> None:
     from curate.store.tables import metadata
 
     assert head() == HEAD
-    with Store.create(sqlite_url(tmp_path / "s.db")) as store, store.engine.connect() as connection:
+    with Store.create(database_url) as store, store.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
@@ -195,9 +195,9 @@ for i in range(40):
 """
 
 
-def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_two_processes_write_at_once_and_nothing_is_lost(database_url: str) -> None:
     """Each unit sees the state it changes: a count kept by hand never loses an update."""
-    url = sqlite_url(tmp_path / "s.db")
+    url = database_url
     Store.create(url).close()
     writers = [
         subprocess.Popen([sys.executable, "-c", _WRITER, url, name], env=dict(os.environ))
