@@ -12,9 +12,11 @@ gets stored instead of ``value``.  Relations have no hint, no title and no argum
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
+from typing import Any
 from xml.etree import ElementTree
 
 from curate.errors import ConfigurationError
@@ -237,7 +239,8 @@ class ConfigDiff:
     """How a configuration differs from what a schema asks for.
 
     ``missing_*`` the schema has and the configuration lacks; ``extra_*`` the reverse;
-    ``restyled`` labels have another colour, hotkey, hint or caption; ``problems`` as in
+    ``restyled`` labels have another colour, hotkey, hint or caption; ``rearranged`` relation types
+    have other legal arguments (of schemas alone: Label Studio knows none); ``problems`` as in
     :class:`ParsedConfig`.
     """
 
@@ -246,11 +249,12 @@ class ConfigDiff:
     missing_relations: tuple[str, ...] = ()
     extra_relations: tuple[str, ...] = ()
     restyled: tuple[str, ...] = ()
+    rearranged: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not (self.changes_labels or self.restyled or self.problems)
+        return not (self.changes_labels or self.restyled or self.rearranged or self.problems)
 
     @property
     def changes_labels(self) -> bool:
@@ -308,3 +312,44 @@ def orphans(
         {n: used_entities[n] for n in sorted(used_entities) if not schema.has_entity(n)},
         {n: used_relations[n] for n in sorted(used_relations) if n not in schema.relation_labels},
     )
+
+
+def used_labels(tasks: Iterable[Mapping[str, Any]]) -> tuple[Counter[str], Counter[str]]:
+    """How often each entity label and relation type stands in annotations and predictions.
+
+    ``tasks`` as ``/api/tasks?fields=all`` gives them; anything of another shape is passed over.
+    """
+    entities: Counter[str] = Counter()
+    relations: Counter[str] = Counter()
+    for task in tasks:
+        for holder in (*_dicts(task.get("annotations")), *_dicts(task.get("predictions"))):
+            for item in _dicts(holder.get("result")):
+                if item.get("type") == "relation":
+                    relations.update(_strings(item.get("labels")))
+                elif item.get("type") == "labels" and isinstance(item.get("value"), dict):
+                    entities.update(_strings(item["value"].get("labels")))
+    return entities, relations
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _strings(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def diff_schemas(old: LabelSchema, new: LabelSchema) -> ConfigDiff:
+    """What ``new`` asks for that ``old`` did not: as a configuration, and in legal arguments."""
+    found = diff_config(render_config(old), new)
+    before = {relation.name: relation for relation in old.relations}
+    rearranged = tuple(
+        relation.name
+        for relation in new.relations
+        if relation.name in before and _rule(before[relation.name]) != _rule(relation)
+    )
+    return replace(found, rearranged=rearranged)
+
+
+def _rule(relation: RelationType) -> tuple[Any, ...]:
+    return (set(relation.head), set(relation.tail), relation.symmetric, relation.same_label)

@@ -1,0 +1,49 @@
+"""`curate studio up · down · status · env`: the workspace's own Label Studio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curate.errors import UnreachableError
+from curate.flows.reporter import Reporter
+
+if TYPE_CHECKING:
+    from curate.labelstudio.server import EmbeddedStudio, Started
+
+
+def studio_of(state: Path) -> EmbeddedStudio:
+    """The embedded studio of the workspace whose ``.curate`` folder is ``state``."""
+    from curate.labelstudio.server import EmbeddedStudio
+
+    return EmbeddedStudio(state / "studio")
+
+
+def up(studio: EmbeddedStudio, reporter: Reporter, *, port: int | None, timeout: float) -> Started:
+    """Start it or find it running, showing the seconds that pass."""
+    with reporter.progress("waiting for Label Studio (seconds)") as advance:
+        shown = 0
+
+        def on_wait(seconds: float) -> None:
+            nonlocal shown
+            if int(seconds) > shown:
+                if shown == 0:
+                    reporter.step("starting Label Studio; the first start takes half a minute …")
+                advance(int(seconds) - shown)
+                shown = int(seconds)
+
+        return studio.up(port=port, timeout=timeout, on_wait=on_wait)
+
+
+def environment(studio: EmbeddedStudio) -> dict[str, str]:
+    """The variables by which any program speaks to the running studio.
+
+    Raises UnreachableError where it is not up.
+    """
+    access = studio.access()
+    if access is None:
+        raise UnreachableError(
+            f"the embedded Label Studio is {studio.status().state}; run `curate studio up`"
+        )
+    url, token = access
+    return {"LABEL_STUDIO_URL": url, "LABEL_STUDIO_API_KEY": token}
