@@ -95,6 +95,7 @@ class OffsetMap:
     def after(self, inner: OffsetMap) -> OffsetMap:
         """Compose: ``self`` maps A into B, ``inner`` maps B into C; the result maps A into C."""
         pieces: list[Piece] = []
+        ends = [p.end for p in inner.pieces]
         for piece in self.pieces:
             if not piece.verbatim:
                 target = inner.to_source(piece.source_start, piece.source_end)
@@ -102,7 +103,7 @@ class OffsetMap:
                     pieces.append(Piece(piece.start, piece.end, *target, exact=False))
                 continue
             shift = piece.start - piece.source_start
-            first = bisect_right([p.end for p in inner.pieces], piece.source_start)
+            first = bisect_right(ends, piece.source_start)
             for other in inner.pieces[first:]:
                 if other.start >= piece.source_end:
                     break

@@ -1,0 +1,439 @@
+"""Scraped text without its menus, forms and repeats, by stated rules; what is dropped has a reason.
+
+The rules look at segments: stretches of a line parted by runs of at least three spaces.  The
+article reaches from the first line of prose to the last; before and after it less evidence is
+asked for.  docs/ingest.md lists the rules for users.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from curate.corpus.language import Words, fold, is_foreign, main_script, words_of
+from curate.corpus.records import DroppedLine, Reason
+from curate.offsets import OffsetMap, Piece
+
+_LINE_END = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_SPACE = r"[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
+_OUTER = " \t\u00a0\u1680\u202f\u205f\u3000\u200b\u2060\ufeff\u00ad" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+_WIDE = re.compile(rf"{_SPACE}{{3,}}|\t+")
+_DOUBLE = re.compile(rf"{_SPACE}{{2,}}|\t+")
+_UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f]")
+_BAR = re.compile(rf"{_SPACE}+[|>›•·●■▪→/\\]{{1,2}}{_SPACE}+|{_SPACE}*(?:\||:::?|•|›){_SPACE}*")
+_ARROW = re.compile(rf"{_SPACE}*»{_SPACE}*")
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+_SENTENCE_END = re.compile(r"[.!?…:;]['\"»”’)\]\s\u00a0\u202f]*$")
+_QUOTED = re.compile(r"«[^»]*»|“[^”]*”")
+_URL = re.compile(r"(?:https?://|ftp://|www\.)\S+|\S+@\S+\.\w+|@\w+|#\w+", re.IGNORECASE)
+_BRACKETED = re.compile(r"^(?:\s*\[[^\[\]]{0,40}\]\s*)+$")
+_COPYRIGHT = re.compile(r"^\W*(?:©|\(c\)|copyright)", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+")
+
+MENU_SEGMENTS = 3
+"""From how many short segments on a line is a menu (four where only two spaces part them)."""
+PROSE_WORDS = 10
+LONG_WORDS = 25
+NOTICE_WORDS = 60
+SHORT_WORDS = 8
+BYLINE_WORDS = 14
+
+
+@dataclass(slots=True)
+class _Segment:
+    """A stretch of a line, ``start`` to ``end`` of the text, and what was decided about it."""
+
+    line: int
+    start: int
+    end: int
+    text: str
+    folded: str
+    words: int
+    reason: Reason | None = None
+    score: int = 0
+    strong: bool = False
+    reader: bool = False
+
+    @property
+    def sentence(self) -> bool:
+        return bool(_SENTENCE_END.search(self.text))
+
+    @property
+    def prose(self) -> bool:
+        if self.reason is not None or self.score >= 2:
+            return False
+        return self.words >= LONG_WORDS or (self.words >= PROSE_WORDS and self.sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """The text that stayed, the exact map from it into what was cleaned, and what did not stay."""
+
+    text: str
+    pieces: OffsetMap
+    dropped: tuple[DroppedLine, ...] = field(default=())
+
+
+def clean(text: str, language: str, line_of: Callable[[int], int] | None = None) -> Cleaned:
+    """Clean scraped text in ``language`` (ISO 639-1).
+
+    Lines keep their characters but for outer spaces, soft hyphens, zero-width spaces and control
+    characters; blank lines in a row become one; line ends become ``\\n``.  ``line_of`` tells the
+    line of the raw file for an offset into ``text``, where ``text`` is not the file itself.
+    """
+    words = words_of(language)
+    lines = list(_lines(text, words, line_of))
+    segments = [segment for line in lines for segment in line]
+    _by_itself(segments, words)
+    first, last = _zone(segments)
+    _at_edges(segments, first, last, words)
+    first, last = _zone(segments)
+    _comments(segments, first, words)
+    _related(segments, words)
+    _duplicates(segments)
+    _foreign(segments, words.language)
+    first, last = _zone(segments)
+    _beside(lines, segments, first, last)
+    return _assemble(text, lines, segments)
+
+
+def _lines(
+    text: str, words: Words, line_of: Callable[[int], int] | None
+) -> Iterable[list[_Segment]]:
+    """The segments of each line; an empty list for a blank one."""
+    number, position = 1, 0
+    for match in [*_LINE_END.finditer(text), None]:
+        end = len(text) if match is None else match.start()
+        place = number if line_of is None else line_of(position)
+        yield _segments(text, place, position, end, words)
+        if match is not None:
+            position = match.end()
+            number += match.group() in ("\n", "\r\n", "\r")
+
+
+def _segments(text: str, number: int, start: int, end: int, words: Words) -> list[_Segment]:
+    line = text[start:end]
+    if not line.strip(_OUTER):
+        return []
+    cuts = [(m.start(), m.end()) for m in _WIDE.finditer(line)]
+    found: list[_Segment] = []
+    position = 0
+    for low, high in [*cuts, (len(line), len(line))]:
+        piece = line[position:low]
+        inner = piece.strip(_OUTER)
+        if inner:
+            offset = start + position + piece.index(inner)
+            found.append(_segment(number, offset, inner, words))
+        position = high
+    _menu(found)
+    return found
+
+
+def _segment(number: int, offset: int, text: str, words: Words) -> _Segment:
+    folded = fold(_UNSEEN.sub("", text))
+    # What somebody is quoted with is never a form.
+    speech = fold(_QUOTED.sub(" ", _UNSEEN.sub("", text)))
+    strong = bool(words.forms.search(speech))
+    weak = {m.group() for m in words.hints.finditer(speech)}
+    reader = bool(words.readers.search(speech))
+    return _Segment(
+        line=number,
+        start=offset,
+        end=offset + len(text),
+        text=text,
+        folded=folded,
+        words=len(_WORD.findall(text)),
+        score=2 * strong + len(weak) + reader,
+        strong=strong,
+        reader=reader,
+    )
+
+
+def _menu(segments: list[_Segment]) -> None:
+    """A line of many segments is a menu; prose that shares the line with one stays."""
+    if len(segments) >= MENU_SEGMENTS:
+        lower = sum(segment.text[:1].islower() for segment in segments[1:])
+        if lower * 2 >= len(segments) - 1:
+            return  # justified text, not a menu
+        prose = [s for s in segments if _is_paragraph(s)]
+        if len(segments) - len(prose) >= MENU_SEGMENTS or not prose:
+            for segment in segments:
+                if segment not in prose:
+                    segment.reason = Reason.MENU
+    elif len(segments) == 1:
+        segment = segments[0]
+        for pattern, least, longest in ((_DOUBLE, 4, 6), (_BAR, 3, 7), (_ARROW, 3, 7)):
+            if pattern is _ARROW and "«" in segment.text:
+                continue  # quotation marks
+            parts = [part for part in pattern.split(segment.text) if part.strip(_OUTER)]
+            if len(parts) >= least and all(
+                len(_WORD.findall(part)) <= longest and not part.rstrip(_OUTER).endswith(".")
+                for part in parts
+            ):
+                segment.reason = Reason.MENU
+                return
+
+
+def _is_paragraph(segment: _Segment) -> bool:
+    """Whether a segment is more than the headline of another article: two sentences, or long."""
+    ends = len(re.findall(r"[.!?…]['\"»”’)]*(?=\s|$)", segment.text))
+    return segment.words >= 40 or (segment.words >= 15 and segment.sentence and ends >= 2)
+
+
+def _by_itself(segments: list[_Segment], words: Words) -> None:
+    """The rules that need to know nothing but the segment."""
+    for segment in segments:
+        if segment.reason is not None:
+            continue
+        folded = segment.folded
+        if not segment.words:
+            segment.reason = Reason.SYMBOLS
+        elif not _WORD.search(_URL.sub(" ", segment.text)):
+            segment.reason = Reason.URL
+        elif _BRACKETED.match(segment.text) and segment.words <= 8:
+            segment.reason = Reason.MENU
+        elif _is_dateline(folded, words):
+            segment.reason = Reason.BYLINE
+        elif _is_form(segment, words):
+            segment.reason = Reason.FORM
+
+
+def _is_form(segment: _Segment, words: Words) -> bool:
+    """Buttons, copyright lines, and lines whose words leave no doubt wherever they stand."""
+    if not segment.text.endswith((".", "!", "?")) and _is_button(segment.folded, words):
+        return True
+    if _COPYRIGHT.match(segment.text) and segment.words <= 20:
+        return True
+    if segment.strong:
+        return segment.words <= 20 or (segment.words <= NOTICE_WORDS and segment.score >= 4)
+    return segment.score >= 4 and segment.reader and segment.words <= LONG_WORDS
+
+
+def _is_button(folded: str, words: Words) -> bool:
+    bare = " ".join(re.sub(r"[^\w'&.@ -]|(?<!\w)[.&@-]+(?!\w)", " ", folded).split())
+    left = words.buttons.sub("", bare)
+    if bare and not left.strip():
+        return True
+    match = re.fullmatch(r"\d[\d .,]*[km]? (.+)", bare)
+    return bool(match and words.counters.fullmatch(match.group(1)))
+
+
+def _is_dateline(folded: str, words: Words) -> bool:
+    """Whether nothing but a date, a time and the words around them stands there."""
+    left = re.sub(r"\d+|[^\w\s]", " ", folded)
+    tokens = left.split()
+    if len(tokens) > BYLINE_WORDS or not _NUMBER.search(folded):
+        return False
+    months = sum(bool(words.months.fullmatch(token)) for token in tokens)
+    dated = months or re.search(r"\b\d{1,4}\s?[-/.]\s?\d{1,2}\s?[-/.]\s?\d{1,4}\b", folded)
+    return bool(dated) and all(
+        words.months.fullmatch(t) or words.days.fullmatch(t) or words.datewords.fullmatch(t)
+        for t in tokens
+    )
+
+
+def _zone(segments: list[_Segment]) -> tuple[int, int]:
+    """The positions of the first and the last line of prose; (-1, -1) where there is none."""
+    prose = [i for i, segment in enumerate(segments) if segment.prose]
+    return (prose[0], prose[-1]) if prose else (-1, -1)
+
+
+def _at_edges(segments: list[_Segment], first: int, last: int, words: Words) -> None:
+    """Before and after the article less evidence is asked for."""
+    for i, segment in enumerate(segments):
+        if segment.reason is not None:
+            continue
+        head, tail = i < first, i > last
+        if _is_byline(segment, words, head or tail):
+            segment.reason = Reason.BYLINE
+        elif (head or tail) and segment.score >= _needed(segment):
+            segment.reason = Reason.FORM
+        elif head and words.rubrics.fullmatch(segment.folded.strip(" -:|>")):
+            segment.reason = Reason.RUBRIC
+
+
+def _needed(segment: _Segment) -> int:
+    """How much evidence makes a line outside the article a form; a sentence needs more."""
+    if segment.words > NOTICE_WORDS:
+        return 6
+    spoken = segment.reader or segment.strong
+    return 2 if segment.words <= 12 or (spoken and segment.words <= LONG_WORDS) else 3
+
+
+def _is_byline(segment: _Segment, words: Words, edge: bool) -> bool:
+    folded = segment.folded.lstrip(" -–—|(*•").strip()
+    match = words.bylines.match(folded)
+    if segment.words > BYLINE_WORDS or not match:
+        return _is_rubric_with_date(folded, words) if edge else False
+    dated = bool(words.months.search(folded) and _NUMBER.search(folded)) or bool(
+        re.search(r"\d{1,4}\s?[-/.]\s?\d{1,2}\s?[-/.]\s?\d{1,4}", folded)
+    )
+    if dated and (edge or " " in match.group() or not segment.sentence):
+        return True
+    rest = folded[match.end() :].strip(" :")
+    return edge and not segment.sentence and len(rest.split()) <= 7
+
+
+def _is_rubric_with_date(folded: str, words: Words) -> bool:
+    match = words.rubrics.match(folded)
+    return bool(match and _is_dateline(folded[match.end() :], words))
+
+
+def _comments(segments: list[_Segment], first: int, words: Words) -> None:
+    """After the heading of the comments nothing is article, unless most of the prose follows it."""
+    for i, segment in enumerate(segments):
+        bare = re.sub(r"[^\w' ]|\d", " ", segment.folded)
+        if i <= first or not words.comments.fullmatch(" ".join(bare.split())):
+            continue
+        before = sum(s.words for s in segments[:i] if s.prose)
+        after = sum(s.words for s in segments[i:] if s.prose)
+        if before >= after:
+            segment.reason = segment.reason or Reason.COMMENTS
+            for later in segments[i + 1 :]:
+                later.reason = later.reason or Reason.COMMENTS
+            return
+
+
+def _related(segments: list[_Segment], words: Words) -> None:
+    """A heading of other articles goes with the headlines that follow it."""
+    listing = False
+    for segment in segments:
+        match = words.related.match(segment.folded.lstrip(" >-–—•*[(|"))
+        if match and segment.words <= LONG_WORDS:
+            rest = segment.folded.lstrip(" >-–—•*[(|")[match.end() :].strip()
+            # « À lire le rapport » is prose; « À lire : … » and « À lire » alone are not.
+            if not rest or rest[0] in ":>-–—|•)]":
+                listing = listing or not rest.strip(" :>-–—|•)]")
+                segment.reason = segment.reason or Reason.RELATED
+                continue
+        if listing and segment.reason is None:
+            if segment.words <= 18 and not segment.text.rstrip().endswith((".", "»", "”")):
+                segment.reason = Reason.RELATED
+            else:
+                listing = False
+
+
+def _duplicates(segments: list[_Segment]) -> None:
+    """A caption or a title that stands twice is kept once: a repeat right after (blank lines
+    aside), or anywhere if it has at least four words."""
+    seen: set[str] = set()
+    previous = ""
+    for segment in segments:
+        key = " ".join(re.findall(r"\w+", segment.folded))
+        if segment.reason is None:
+            if key == previous or (key in seen and segment.words >= 4):
+                segment.reason = Reason.DUPLICATE
+            else:
+                seen.add(key)
+        previous = key if segment.reason in (None, Reason.DUPLICATE) else previous
+
+
+def _foreign(segments: list[_Segment], language: str) -> None:
+    kept = [segment for segment in segments if segment.reason is None]
+    script = main_script(" ".join(segment.text for segment in kept))
+    for segment in kept:
+        if is_foreign(segment.text, language, script):
+            segment.reason = Reason.LANGUAGE
+
+
+_WIDGETS = frozenset({Reason.MENU, Reason.FORM, Reason.COMMENTS})
+
+
+def _beside(lines: list[list[_Segment]], segments: list[_Segment], first: int, last: int) -> None:
+    """Fragments outside the article that stand in one block with a menu or a form.
+
+    After the article, everything short that follows the first form is of it.
+    """
+    if first < 0:
+        return
+    order = {id(segment): i for i, segment in enumerate(segments)}
+    title = max((i for i in range(first) if segments[i].reason is None), default=-1)
+    for block in _blocks(lines):
+        if not any(segment.reason in _WIDGETS for segment in block):
+            continue
+        for segment in block:
+            place = order[id(segment)]
+            # The last line that is left before the article is its title, wherever it stands.
+            outside = place < title or place > last
+            if segment.reason is None and outside and _fragment(segment):
+                segment.reason = Reason.BESIDE
+    formed = False
+    for segment in segments[last + 1 :]:
+        if segment.reason in _WIDGETS:
+            formed = True
+        elif formed and segment.reason is None and segment.words <= 15:
+            segment.reason = Reason.BESIDE
+
+
+def _fragment(segment: _Segment) -> bool:
+    return segment.words <= SHORT_WORDS and not segment.sentence
+
+
+def _blocks(lines: list[list[_Segment]]) -> Iterable[list[_Segment]]:
+    """Lines without a blank one between them."""
+    block: list[_Segment] = []
+    for line in lines:
+        if not line and block:
+            yield block
+            block = []
+        block.extend(line)
+    if block:
+        yield block
+
+
+def _assemble(text: str, lines: list[list[_Segment]], segments: list[_Segment]) -> Cleaned:
+    out: list[str] = []
+    pieces: list[Piece] = []
+    length = 0
+    blank = False
+
+    def put(piece: str) -> None:
+        nonlocal length
+        out.append(piece)
+        length += len(piece)
+
+    for line in lines:
+        kept = [segment for segment in line if segment.reason is None]
+        blank = blank or not line
+        if not kept:
+            continue
+        if out:
+            put("\n\n" if blank else "\n")
+        blank = False
+        position = kept[0].start
+        for segment in kept:
+            # Segments that were neighbours keep the spaces between them; across a gap one will do.
+            between = text[position : segment.start]
+            if between.strip(_OUTER):
+                put(" ")
+                position = segment.start
+            for start, end in _seen(text, position, segment.end):
+                pieces.append(Piece(length, length + end - start, start, end))
+                put(text[start:end])
+            position = segment.end
+    dropped = tuple(_dropped(text, lines))
+    return Cleaned("".join(out), OffsetMap.of(pieces), dropped)
+
+
+def _dropped(text: str, lines: list[list[_Segment]]) -> Iterable[DroppedLine]:
+    """What was dropped, neighbours on a line together where they were for one reason."""
+    for line in lines:
+        for reason, run in groupby(line, key=lambda segment: segment.reason):
+            members = list(run)
+            if reason is not None:
+                start, end = members[0].start, members[-1].end
+                yield DroppedLine(members[0].line, text[start:end], reason)
+
+
+def _seen(text: str, start: int, end: int) -> Iterable[tuple[int, int]]:
+    """The stretches of text[start:end] between characters that nobody sees."""
+    for match in _UNSEEN.finditer(text, start, end):
+        if match.start() > start:
+            yield start, match.start()
+        start = match.end()
+    if start < end:
+        yield start, end

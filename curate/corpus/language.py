@@ -1,0 +1,138 @@
+"""What cleaning knows of a language: its words (``data/<language>.yaml``), and how to tell it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+_APOSTROPHES = str.maketrans("’‘ʼ´`‑–", "'''''--")
+_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss"})
+_LISTS = (
+    "forms",
+    "hints",
+    "readers",
+    "buttons",
+    "counters",
+    "related",
+    "comments",
+    "bylines",
+    "datewords",
+    "days",
+    "months",
+    "rubrics",
+)
+_NEVER = re.compile(r"(?!)")
+
+MIN_WORDS = 4
+"""A shorter line in the corpus's script is too uncertain to be called another language."""
+MAX_OWN = 0.02
+"""A line is in another language if its own gets less of the probability than this.
+
+Measured on 1,424 paragraphs of French Wikinews: none is misjudged; of 1,424 snippets of 3 to 8
+words cut out of them, two; of 16 headlines in Spanish, English, Italian, Russian and Arabic, one is
+missed.
+"""
+MIN_OTHER = 0.2
+_FOREIGN_SCRIPT = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The lists of a language, compiled; a language without a file has empty ones."""
+
+    language: str
+    forms: re.Pattern[str] = _NEVER
+    hints: re.Pattern[str] = _NEVER
+    readers: re.Pattern[str] = _NEVER
+    buttons: re.Pattern[str] = _NEVER
+    counters: re.Pattern[str] = _NEVER
+    related: re.Pattern[str] = _NEVER
+    comments: re.Pattern[str] = _NEVER
+    bylines: re.Pattern[str] = _NEVER
+    datewords: re.Pattern[str] = _NEVER
+    days: re.Pattern[str] = _NEVER
+    months: re.Pattern[str] = _NEVER
+    rubrics: re.Pattern[str] = _NEVER
+    known: bool = field(default=False)
+
+
+def fold(text: str) -> str:
+    """Lower case, no accents, straight apostrophes, single spaces: for matching words only."""
+    text = text.translate(_APOSTROPHES).casefold().translate(_LIGATURES)
+    text = unicodedata.normalize("NFKD", text)
+    text = "".join(char for char in text if unicodedata.category(char) not in ("Mn", "Cf"))
+    return " ".join(text.split())
+
+
+@lru_cache(maxsize=16)
+def words_of(language: str) -> Words:
+    """The words of a language; empty lists where we have none for it."""
+    import yaml
+
+    file = resources.files("curate.corpus") / "data" / f"{language}.yaml"
+    if not language.isalpha() or not file.is_file():
+        return Words(language)
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return Words(language, **{name: _compile(data[name]) for name in _LISTS}, known=True)
+
+
+def _compile(phrases: list[str]) -> re.Pattern[str]:
+    # Longest first, so that a match is the longest phrase that stands there.
+    parts = sorted({fold(phrase) for phrase in phrases}, key=lambda part: (-len(part), part))
+    body = "|".join(re.escape(part).replace(r"\*", r"\w*") for part in parts)
+    return re.compile(rf"(?<!\w)(?:{body})(?!\w)")
+
+
+@lru_cache(maxsize=1)
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+@lru_cache(maxsize=1)
+def known_languages() -> frozenset[str]:
+    """The languages that a line can be recognised in."""
+    return frozenset(_identifier().labels)
+
+
+def language_of(text: str) -> str:
+    """The likeliest language of a text, as an ISO 639 code."""
+    return str(_identifier().rank(text)[0][0])
+
+
+def is_foreign(line: str, language: str, script: str) -> bool:
+    """Whether a line is surely in another language, or in another script than the page's.
+
+    Short lines are uncertain and kept.
+    """
+    scripts = [script_of(char) for char in line if char.isalpha()]
+    if scripts and script and sum(s != script for s in scripts) > _FOREIGN_SCRIPT * len(scripts):
+        return True
+    spelled = sum(any(char.isalpha() for char in word) for word in line.split())
+    if spelled < MIN_WORDS or language not in known_languages():
+        return False
+    ranked = dict(_identifier().rank(line))
+    best = max(ranked, key=lambda key: (ranked[key], key))
+    sure = ranked[best] >= MIN_OTHER and ranked.get(language, 0.0) < MAX_OWN
+    return bool(best != language and sure)
+
+
+@lru_cache(maxsize=65536)
+def script_of(char: str) -> str:
+    """The script of a letter, by the first word of its Unicode name (LATIN, CYRILLIC, …)."""
+    return unicodedata.name(char, "UNKNOWN").split(" ", 1)[0].split("-", 1)[0]
+
+
+def main_script(text: str) -> str:
+    """The commonest script among a text's letters ("" without letters)."""
+    counts: dict[str, int] = {}
+    for char in text:
+        if char.isalpha():
+            name = script_of(char)
+            counts[name] = counts.get(name, 0) + 1
+    return max(sorted(counts), key=counts.__getitem__) if counts else ""
