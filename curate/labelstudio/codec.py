@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from curate.labelstudio.config import CANONICAL_CONTROL, LABEL_CONTROL, TEXT_OBJECT
 from curate.labelstudio.wire import (
+    DATA_ID,
+    DATA_TEXT,
     MisfitError,
     NoteItem,
     RegionItem,
@@ -19,10 +22,6 @@ from curate.labelstudio.wire import (
 )
 from curate.model import Annotation, Entity, Relation, Source, SourceKind
 from curate.schema import LabelSchema
-
-LABEL_CONTROL = "label"
-TEXT_OBJECT = "text"
-CANONICAL_CONTROL = "canonical"
 
 
 def encode(annotation: Annotation, text: str, schema: LabelSchema) -> list[dict[str, Any]]:
@@ -174,3 +173,26 @@ def _relations(
 
 def _say(entity: Entity) -> str:
     return f"{entity.label} {entity.start}–{entity.end}"
+
+
+def model_version(model: Source) -> str:
+    """The name of a model run in Label Studio: exact, since two runs may share name and version."""
+    return f"{model}#{model.digest[:12]}" if model.digest else str(model)
+
+
+def task_data(document_id: str, text: str) -> dict[str, str]:
+    """A task's data: what annotators see, and how we find the task again."""
+    return {DATA_TEXT: text, DATA_ID: document_id}
+
+
+def prediction_payload(prediction: Annotation, text: str, schema: LabelSchema) -> dict[str, Any]:
+    """A prediction as `/import` takes it.  Its score is the mean over the items that have one."""
+    scores = [e.score for e in prediction.entities if e.score is not None]
+    scores += [r.score for r in prediction.relations if r.score is not None]
+    payload: dict[str, Any] = {
+        "model_version": model_version(prediction.source),
+        "result": encode(prediction, text, schema),
+    }
+    if scores:
+        payload["score"] = sum(scores) / len(scores)
+    return payload

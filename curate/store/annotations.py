@@ -224,6 +224,15 @@ class Annotations:
             "drafts": self._connection.scalar(drafts) or 0,
         }
 
+    def tasks_with_annotations(self, project: int) -> set[int]:
+        """The tasks that hold, as far as we know, an annotation that fits or one that does not."""
+        table = studio_annotations
+        fit = select(table.c.task_id).where(table.c.project == project, table.c.state == "current")
+        held = select(quarantine.c.task_id).where(
+            quarantine.c.project == project, quarantine.c.state == "open"
+        )
+        return set(self._connection.scalars(fit)) | set(self._connection.scalars(held))
+
     # -- write
 
     def receive(

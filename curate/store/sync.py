@@ -15,13 +15,17 @@ from curate.model import Annotation, Document, Source
 from curate.store.annotations import pack, unpack
 from curate.store.bodies import from_body
 from curate.store.clock import now
+from curate.store.facts import Facts
 from curate.store.sync_tables import (
     studio_chunks,
     studio_projects,
     studio_raws,
     studio_tasks,
 )
-from curate.store.tables import documents, model_runs, predictions
+from curate.store.tables import annotators, documents, model_runs, predictions
+
+CURRENT_MODEL = "current_model"
+"""The fact that names the model run whose predictions are pushed: name, version, digest."""
 
 _BATCH = 300
 _FIRST = 1 << 30
@@ -97,19 +101,31 @@ class Sync:
 
     # -- projects
 
-    def project(self, server: str, title: str, purpose: str = "annotate") -> StudioProject | None:
-        """The project of this title that is in use."""
-        row = self._connection.execute(
+    def candidates(self, server: str, title: str, purpose: str = "annotate") -> list[StudioProject]:
+        """The projects of this title in use, those of this server first."""
+        rows = self._connection.execute(
             select(studio_projects)
             .where(
-                studio_projects.c.server == server,
                 studio_projects.c.title == title,
                 studio_projects.c.purpose == purpose,
                 studio_projects.c.abandoned.is_(False),
             )
-            .order_by(studio_projects.c.id.desc())
-        ).first()
-        return None if row is None else _project(row)
+            .order_by((studio_projects.c.server != server), studio_projects.c.id.desc())
+        )
+        return [_project(row) for row in rows]
+
+    def move_server(self, old: str, new: str) -> None:
+        """The same Label Studio answers at another address now."""
+        self._connection.execute(
+            update(studio_projects).where(studio_projects.c.server == old).values(server=new)
+        )
+        taken = select(annotators.c.user_id).where(annotators.c.server == new)
+        known = set(self._connection.scalars(taken))
+        self._connection.execute(
+            update(annotators)
+            .where(annotators.c.server == old, annotators.c.user_id.not_in(known))
+            .values(server=new)
+        )
 
     def projects(self, server: str | None = None) -> list[StudioProject]:
         """Every project in use (of one server), oldest first."""
@@ -161,14 +177,27 @@ class Sync:
     # -- what to push
 
     def current_run(self) -> tuple[int, Source] | None:
-        """The model run that predicted last."""
+        """The model run whose predictions are pushed: the one chosen, else that predicted last."""
+        chosen = Facts(self._connection).get(CURRENT_MODEL)
+        query = select(model_runs).join(predictions, predictions.c.model_run_id == model_runs.c.id)
+        if isinstance(chosen, list) and len(chosen) == 3:
+            row = self._connection.execute(
+                query.where(
+                    model_runs.c.name == chosen[0],
+                    model_runs.c.version == chosen[1],
+                    model_runs.c.digest == chosen[2],
+                ).limit(1)
+            ).first()
+            if row is not None:
+                return row.id, _model(row)
         row = self._connection.execute(
-            select(model_runs)
-            .join(predictions, predictions.c.model_run_id == model_runs.c.id)
-            .order_by(predictions.c.created_at.desc(), model_runs.c.id.desc())
-            .limit(1)
+            query.order_by(predictions.c.created_at.desc(), model_runs.c.id.desc()).limit(1)
         ).first()
         return None if row is None else (row.id, _model(row))
+
+    def choose_run(self, model: Source) -> None:
+        """From now on this model run's predictions are the ones pushed."""
+        Facts(self._connection).put(CURRENT_MODEL, [model.name, model.version, model.digest])
 
     def models(self) -> dict[int, Source]:
         """Every model run by its number."""
@@ -248,11 +277,18 @@ class Sync:
             for row in rows
         }
 
-    def outdated(self, project: int, run: int) -> list[tuple[int, str]]:
-        """``(task id, document id)`` of our untouched tasks that should show this run's
-        prediction and show another, or none."""
+    def outdated(self, project: int, run: int) -> tuple[list[tuple[int, str]], int]:
+        """Our tasks that should show this run's prediction and show another, or none.
+
+        ``(task id, document id)`` of those that nobody had begun when last seen, and how many
+        others there are.
+        """
         rows = self._connection.execute(
-            select(studio_tasks.c.task_id, studio_tasks.c.document_id)
+            select(
+                studio_tasks.c.task_id,
+                studio_tasks.c.document_id,
+                (studio_tasks.c.annotations + studio_tasks.c.cancelled).label("begun"),
+            )
             .join(
                 predictions,
                 (predictions.c.document_id == studio_tasks.c.document_id)
@@ -262,13 +298,21 @@ class Sync:
                 studio_tasks.c.project == project,
                 studio_tasks.c.state == "present",
                 studio_tasks.c.pushed,
-                studio_tasks.c.annotations == 0,
-                studio_tasks.c.cancelled == 0,
                 (studio_tasks.c.run_id.is_(None)) | (studio_tasks.c.run_id != run),
             )
             .order_by(studio_tasks.c.task_id)
+        ).all()
+        free = [(row.task_id, row.document_id) for row in rows if not row.begun]
+        return free, len(rows) - len(free)
+
+    def any_shows(self, project: int, run: int) -> bool:
+        """Whether some task of the project shows this run's prediction."""
+        query = select(studio_tasks.c.task_id).where(
+            studio_tasks.c.project == project,
+            studio_tasks.c.state == "present",
+            studio_tasks.c.run_id == run,
         )
-        return [(row.task_id, row.document_id) for row in rows]
+        return self._connection.execute(query.limit(1)).first() is not None
 
     # -- the journal
 
@@ -497,8 +541,8 @@ class Sync:
         if rows:
             self._connection.execute(studio_raws.insert(), rows)
 
-    def raws(self, project: int, size: int = 100) -> Iterator[list[Any]]:
-        """The newest raw answer of every task that is still there, in pages."""
+    def raw_pages(self, project: int, size: int = 100) -> Iterator[list[int]]:
+        """The numbers of the newest raw answer of every task that is still there, in pages."""
         newest = (
             select(func.max(studio_raws.c.id))
             .join(
@@ -511,12 +555,16 @@ class Sync:
         )
         ids = sorted(self._connection.scalars(newest))
         for start in range(0, len(ids), size):
-            rows = self._connection.execute(
-                select(studio_raws.c.content)
-                .where(studio_raws.c.id.in_(ids[start : start + size]))
-                .order_by(studio_raws.c.task_id)
-            )
-            yield [unpack(row.content) for row in rows]
+            yield ids[start : start + size]
+
+    def raws(self, numbers: Sequence[int]) -> list[Any]:
+        """These raw answers, by task."""
+        rows = self._connection.execute(
+            select(studio_raws.c.content)
+            .where(studio_raws.c.id.in_(numbers))
+            .order_by(studio_raws.c.task_id)
+        )
+        return [unpack(row.content) for row in rows]
 
 
 def _chosen(run: int | None) -> Select[Any]:

@@ -1,0 +1,381 @@
+"""Documents become tasks in Label Studio, each once, with the current model's predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import RemoteError
+from curate.flows import project as projects_flow
+from curate.flows.recover import Recovery, recover, remove_doubles, repair_predictions
+from curate.flows.reporter import Reporter, Silent
+from curate.labelstudio import projects
+from curate.labelstudio.codec import model_version, prediction_payload, task_data
+from curate.labelstudio.outbox import Outbox, Payload
+from curate.model import Source
+from curate.schema import LabelSchema
+from curate.store import Outgoing, PushedTask, Store, StudioProject
+from curate.store.sync import Order
+
+if TYPE_CHECKING:
+    from array import array
+
+    from curate.labelstudio.client import LabelStudio
+
+PREDICTIONS_PER_CALL = 2000
+"""Every call to import predictions recounts the whole project: few large calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushOptions:
+    """``chunk_tasks`` and ``chunk_bytes`` bound one import; ``limit`` the documents of one push."""
+
+    title: str
+    overlap: int | None = None
+    limit: int | None = None
+    order: Order = "oldest"
+    seed: int = 0
+    dry_run: bool = False
+    adopt: bool = False
+    recreate: bool = False
+    chunk_tasks: int = 250
+    chunk_bytes: int = 8 * 1024 * 1024
+    quiet_seconds: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """What a push did, in documents and tasks.
+
+    ``pushed`` documents became tasks, ``with_predictions`` of them with a prediction;
+    ``recovered`` tasks were found to have arrived in an earlier push; ``replaced`` tasks got the
+    current model's predictions in place of old ones, ``kept`` had annotations and keep theirs;
+    ``doubles_removed`` tasks stood twice; ``refused``: document id → Label Studio's reason;
+    ``unfit``: document id → why its prediction does not fit the schema and was left out;
+    ``waiting`` documents remain.
+    """
+
+    project: str
+    project_id: int | None
+    url: str
+    created: bool
+    pushed: int
+    with_predictions: int
+    waiting: int
+    recovered: int = 0
+    replaced: int = 0
+    kept: int = 0
+    doubles_removed: int = 0
+    model_version: str | None = None
+    dry_run: bool = False
+    refused: dict[str, str] = field(default_factory=dict)
+    unfit: dict[str, str] = field(default_factory=dict)
+
+
+def push(
+    store: Store,
+    client: LabelStudio,
+    schema: LabelSchema,
+    options: PushOptions,
+    reporter: Reporter | None = None,
+) -> PushResult:
+    """Push what is not there yet.  Raises LockedError, RemoteError, DataError."""
+    reporter = reporter or Silent()
+    if options.dry_run:
+        return _dry_run(store, client, schema, options)
+    with store.lock("push"):
+        return locked_push(store, client, schema, options, reporter)
+
+
+def locked_push(
+    store: Store,
+    client: LabelStudio,
+    schema: LabelSchema,
+    options: PushOptions,
+    reporter: Reporter,
+) -> PushResult:
+    """The same under a lock that the caller holds."""
+    project, remote, created = projects_flow.opened(
+        store,
+        client,
+        schema,
+        options.title,
+        overlap=options.overlap,
+        reporter=reporter,
+        adopt=options.adopt,
+        recreate=options.recreate,
+    )
+    outbox = Outbox(
+        client, project.project_id, note=reporter.warn, quiet_seconds=options.quiet_seconds
+    )
+    run = _Push(store, outbox, project, schema, options, reporter)
+    recovery = recover(store, outbox, project, reporter)
+    if options.adopt:
+        recovery += run.adopt()
+    with store.read() as unit:
+        current = unit.sync.current_run()
+        planned = unit.sync.unpushed(
+            project.id, None if current is None else current[0], options.order, options.seed
+        )
+    chosen = planned if options.limit is None else planned[: options.limit]
+    run.send(chosen, None if current is None else current[0])
+    replaced, kept = run.refresh(current)
+    recovery += remove_doubles(store, outbox, project)
+    if current is not None:
+        with store.read() as unit:
+            shown = unit.sync.any_shows(project.id, current[0])
+        if shown:
+            projects.show_model(client, remote, model_version(current[1]))
+    return PushResult(
+        project=project.title,
+        project_id=project.project_id,
+        url=f"{client.url}/projects/{project.project_id}/data",
+        created=created,
+        pushed=run.pushed,
+        with_predictions=run.with_predictions,
+        waiting=len(planned) - run.pushed - len(run.refused),
+        recovered=recovery.recovered,
+        replaced=replaced,
+        kept=kept,
+        doubles_removed=recovery.doubles,
+        model_version=None if current is None else model_version(current[1]),
+        refused=run.refused,
+        unfit=run.unfit,
+    )
+
+
+class _Push:
+    """The state of one push."""
+
+    def __init__(
+        self,
+        store: Store,
+        outbox: Outbox,
+        project: StudioProject,
+        schema: LabelSchema,
+        options: PushOptions,
+        reporter: Reporter,
+    ) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._project = project
+        self._schema = schema
+        self._options = options
+        self._reporter = reporter
+        self.pushed = 0
+        self.with_predictions = 0
+        self.refused: dict[str, str] = {}
+        self.unfit: dict[str, str] = {}
+
+    def send(self, seqs: array[int], run: int | None) -> None:
+        with self._reporter.progress("pushing", len(seqs)) as advance:
+            for chunk in self._chunks(seqs, run):
+                self._send_chunk(chunk)
+                advance(len(chunk))
+
+    def _chunks(
+        self, seqs: Sequence[int], run: int | None
+    ) -> Iterator[list[tuple[Outgoing, Payload, int | None]]]:
+        chunk: list[tuple[Outgoing, Payload, int | None]] = []
+        size = 0
+        step = self._options.chunk_tasks
+        for start in range(0, len(seqs), step):
+            with self._store.read() as unit:
+                outgoing = unit.sync.outgoing(seqs[start : start + step], run)
+            for item in outgoing:
+                payload, shown = self._payload(item)
+                length = len(json.dumps(payload.task, ensure_ascii=False).encode("utf-8"))
+                if chunk and (len(chunk) >= step or size + length > self._options.chunk_bytes):
+                    yield chunk
+                    chunk, size = [], 0
+                chunk.append((item, payload, shown))
+                size += length
+        if chunk:
+            yield chunk
+
+    def _payload(self, item: Outgoing) -> tuple[Payload, int | None]:
+        document = item.document
+        task: dict[str, Any] = {"data": task_data(document.id, document.text)}
+        shown = None
+        if item.prediction is not None:
+            reason = self._schema.misfit(item.prediction, document.text)
+            if reason is None:
+                task["predictions"] = [
+                    prediction_payload(item.prediction, document.text, self._schema)
+                ]
+                shown = item.run_id
+            else:
+                self.unfit[document.id] = reason
+        return Payload(document.id, task), shown
+
+    def _send_chunk(self, chunk: list[tuple[Outgoing, Payload, int | None]]) -> None:
+        with self._store.write() as unit:
+            number = unit.sync.open_chunk(
+                self._project.id, "tasks", [(item.document.id, run) for item, _, run in chunk]
+            )
+            unit.commit()
+        sent = self._outbox.send([payload for _, payload, _ in chunk])
+        tasks = [
+            PushedTask(
+                item.document.id,
+                sent.tasks[item.document.id],
+                item.document.digest,
+                # what a look found is not proven to show its prediction
+                None if item.document.id in sent.found else run,
+            )
+            for item, _, run in chunk
+            if item.document.id in sent.tasks
+        ]
+        with self._store.write() as unit:
+            unit.sync.confirm(self._project.id, tasks)
+            if sent.repeated:
+                unit.sync.doubt(number)
+            else:
+                unit.sync.close_chunk(number)
+            unit.commit()
+        if sent.found:
+            repair_predictions(
+                self._store,
+                self._outbox,
+                self._project,
+                {
+                    sent.tasks[item.document.id]: run
+                    for item, _, run in chunk
+                    if item.document.id in sent.found
+                },
+            )
+        self.pushed += len(tasks)
+        self.with_predictions += sum(
+            1 for item, _, run in chunk if run is not None and item.document.id in sent.tasks
+        )
+        for document_id, reason in sent.refused.items():
+            self.refused[document_id] = reason
+            self._reporter.warn(f"document {document_id!r} was refused: {reason}")
+
+    def adopt(self) -> Recovery:
+        """Recognise the tasks of a project made elsewhere by their document ids."""
+        found = 0
+        for page in self._outbox.tasks.light():
+            with self._store.write() as unit:
+                digests = unit.documents.digests_by_id(
+                    [task.document_id for task in page if task.document_id]
+                )
+                taken = unit.sync.tasks_of(self._project.id, list(digests))
+                tasks = [
+                    PushedTask(task.document_id, task.id, digests[task.document_id], None)
+                    for task in page
+                    if task.document_id in digests and task.document_id not in taken
+                ]
+                unit.sync.confirm(self._project.id, tasks)
+                unit.commit()
+            repair_predictions(
+                self._store, self._outbox, self._project, {task.task_id: None for task in tasks}
+            )
+            found += len(tasks)
+        return Recovery(recovered=found)
+
+    def refresh(self, current: tuple[int, Source] | None) -> tuple[int, int]:
+        """Give untouched tasks the current run's predictions: ``(replaced, kept)``."""
+        if current is None:
+            return 0, 0
+        run, model = current
+        with self._store.read() as unit:
+            candidates, kept = unit.sync.outdated(self._project.id, run)
+        replaced = 0
+        if not candidates:
+            return 0, kept
+        with self._reporter.progress("replacing predictions", len(candidates)) as advance:
+            for start in range(0, len(candidates), PREDICTIONS_PER_CALL):
+                batch = candidates[start : start + PREDICTIONS_PER_CALL]
+                begun = self._outbox.begun([task_id for task_id, _ in batch])
+                kept += len(begun)
+                replaced += self._replace([row for row in batch if row[0] not in begun], run, model)
+                advance(len(batch))
+        return replaced, kept
+
+    def _replace(self, batch: list[tuple[int, str]], run: int, model: Source) -> int:
+        by_document = {document_id: task_id for task_id, document_id in batch}
+        payloads: dict[int, dict[str, Any]] = {}
+        with self._store.read() as unit:
+            texts = {d.id: d.text for d in unit.documents.many(list(by_document))}
+            for prediction in unit.predictions.of(model, list(by_document)):
+                text = texts[prediction.document_id]
+                reason = self._schema.misfit(prediction, text)
+                if reason is not None:
+                    self.unfit[prediction.document_id] = reason
+                    continue
+                payloads[by_document[prediction.document_id]] = prediction_payload(
+                    prediction, text, self._schema
+                )
+        if not payloads:
+            return 0
+        wanted = dict.fromkeys(payloads, run)
+        with self._store.write() as unit:
+            number = unit.sync.open_chunk(self._project.id, "predictions", list(wanted.items()))
+            unit.sync.shows(self._project.id, payloads, None)
+            unit.commit()
+        try:
+            created = self._outbox.replace_predictions(payloads)
+        except RemoteError as error:
+            self._reporter.warn(f"{error}; looking at what arrived")
+            shown = repair_predictions(self._store, self._outbox, self._project, wanted)
+            if shown < len(payloads):
+                raise
+            created = shown
+        if created != len(payloads):
+            shown = repair_predictions(self._store, self._outbox, self._project, wanted)
+            self._reporter.warn(
+                f"Label Studio dropped {len(payloads) - shown} of {len(payloads)} predictions"
+            )
+        else:
+            shown = created
+            with self._store.write() as unit:
+                unit.sync.shows(self._project.id, payloads, run)
+                unit.commit()
+        with self._store.write() as unit:
+            unit.sync.close_chunk(number)
+            unit.commit()
+        return shown
+
+
+def _dry_run(
+    store: Store, client: LabelStudio, schema: LabelSchema, options: PushOptions
+) -> PushResult:
+    """Exact counts, and nothing written here or there."""
+    found = projects_flow.known(store, client, options.title)
+    number = -1 if found is None else found[0].id
+    with store.read() as unit:
+        current = unit.sync.current_run()
+        run = None if current is None else current[0]
+        planned = unit.sync.unpushed(number, run, options.order, options.seed)
+        chosen = planned if options.limit is None else planned[: options.limit]
+        fit, unfit = 0, {}
+        for start in range(0, len(chosen), options.chunk_tasks):
+            for item in unit.sync.outgoing(chosen[start : start + options.chunk_tasks], run):
+                if item.prediction is None:
+                    continue
+                reason = schema.misfit(item.prediction, item.document.text)
+                if reason is None:
+                    fit += 1
+                else:
+                    unfit[item.document.id] = reason
+        outdated, kept = ([], 0) if run is None else unit.sync.outdated(number, run)
+    begun: set[int] = set()
+    if found is not None and outdated:
+        begun = Outbox(client, found[0].project_id).begun([task_id for task_id, _ in outdated])
+    return PushResult(
+        project=options.title,
+        project_id=None if found is None else found[0].project_id,
+        url=client.url,
+        created=found is None,
+        pushed=len(chosen),
+        with_predictions=fit,
+        waiting=len(planned) - len(chosen),
+        replaced=len(outdated) - len(begun),
+        kept=kept + len(begun),
+        model_version=None if current is None else model_version(current[1]),
+        dry_run=True,
+        unfit=unfit,
+    )

@@ -1,0 +1,202 @@
+"""Where the workspace stands, from the store alone: no network is asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from curate.store import Store
+from curate.store.standing import standing
+
+if TYPE_CHECKING:
+    from curate.model import Annotation
+    from curate.schema import LabelSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Counts of documents unless said otherwise.
+
+    ``annotated_by``: number of annotators → documents with that many.  ``per_annotator``:
+    pseudonym → submitted annotations.  ``changed`` and ``removed``: on our side since they were
+    pushed; ``tasks_*``: what was found on theirs at the last pull.  ``in_flight`` chunks were
+    sent and not confirmed.  ``next``: the commands that come next.
+    """
+
+    documents: int
+    predicted: int
+    project: str
+    project_id: int | None
+    server: str | None
+    pushed: int
+    waiting: int
+    annotated: int
+    annotated_by: dict[int, int]
+    per_annotator: dict[str, int]
+    annotations: int
+    skipped: int
+    ground_truth: int
+    drafts: int
+    deleted: int
+    quarantined: int
+    reasons: dict[str, int]
+    decided: int
+    changed: int
+    removed: int
+    tasks_deleted: int
+    tasks_edited: int
+    tasks_foreign: int
+    tasks_unknown: int
+    tasks_double: int
+    in_flight: int
+    last_pull: str | None
+    next: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Fate:
+    """What annotators made of one model run's predictions.
+
+    Counts of entities and relations: ``kept`` as they were, ``moved`` (other boundaries),
+    ``relabelled``, ``both`` (boundaries and label), ``restructured`` (split, merged; a relation
+    turned round or given another argument), ``removed``, ``added``.  ``lead_times`` in seconds.
+    """
+
+    model: str
+    annotations: int = 0
+    untouched: int = 0
+    entities: Counter[str] = field(default_factory=Counter)
+    relations: Counter[str] = field(default_factory=Counter)
+    per_label: dict[str, Counter[str]] = field(default_factory=dict)
+    lead_times: list[float] = field(default_factory=list)
+
+    @property
+    def median_lead_time(self) -> float | None:
+        from statistics import median
+
+        return median(self.lead_times) if self.lead_times else None
+
+
+def status(store: Store, title: str, server: str | None = None) -> Status:
+    """``server``: the Label Studio meant, where that is known; else the newest project's."""
+    with store.read() as unit:
+        projects = [
+            p
+            for p in unit.sync.projects()
+            if p.title == title and p.purpose == "annotate" and server in (None, p.server)
+        ]
+        project = projects[-1] if projects else None
+        here = standing(unit.connection, None if project is None else project.id)
+        counts = unit.annotations.counts()
+        reasons = dict(unit.annotations.quarantine_reasons())
+        decided = unit.decisions.count()
+        in_flight = 0
+        if project is not None:
+            in_flight = sum(1 for chunk in unit.sync.chunks(project.id) if not chunk.doubtful)
+    found = Status(
+        documents=here.documents,
+        predicted=here.predicted,
+        project=title,
+        project_id=None if project is None else project.project_id,
+        server=None if project is None else project.server,
+        pushed=here.pushed,
+        waiting=here.documents - here.pushed + here.removed,
+        annotated=sum(here.annotated_by.values()),
+        annotated_by=here.annotated_by,
+        per_annotator=here.per_annotator,
+        annotations=counts["current"],
+        skipped=counts["skipped"],
+        ground_truth=counts["ground_truth"],
+        drafts=counts["drafts"],
+        deleted=counts["deleted"],
+        quarantined=counts["quarantined"],
+        reasons=reasons,
+        decided=decided,
+        changed=here.changed,
+        removed=here.removed,
+        tasks_deleted=here.tasks_deleted,
+        tasks_edited=here.tasks_edited,
+        tasks_foreign=here.tasks_foreign,
+        tasks_unknown=here.tasks_unknown,
+        tasks_double=here.tasks_double,
+        in_flight=in_flight,
+        last_pull=None if project is None else project.bookmark,
+    )
+    return _with_next(found)
+
+
+def _with_next(found: Status) -> Status:
+    from dataclasses import replace
+
+    commands = []
+    if not found.documents:
+        commands.append("curate ingest PATH")
+    elif found.in_flight:
+        commands.append("curate push")
+    elif found.waiting:
+        if found.predicted < found.documents:
+            commands.append("curate preannotate")
+        commands.append("curate push")
+    elif found.last_pull is None or not found.annotations:
+        commands.append("curate pull")
+    if found.quarantined:
+        commands.append("curate quarantine list")
+    if found.annotated:
+        commands += ["curate agreement", "curate gold build"]
+    return replace(found, next=tuple(commands))
+
+
+def fate(store: Store, schema: LabelSchema) -> list[Fate]:
+    """The fate of every model run's predictions that an annotator started from, by model."""
+    fates: dict[str, Fate] = {}
+    with store.read() as unit:
+        for stored in unit.annotations.current():
+            if stored.parent is None or stored.skipped:
+                continue
+            prediction = unit.predictions.get(stored.document_id, stored.parent)
+            if prediction is None:
+                continue
+            name = str(stored.parent)
+            _compare(fates.setdefault(name, Fate(name)), prediction, stored.annotation, schema)
+            if stored.lead_time is not None:
+                fates[name].lead_times.append(stored.lead_time)
+    return [fates[name] for name in sorted(fates)]
+
+
+def _compare(
+    found: Fate, prediction: Annotation, annotation: Annotation, schema: LabelSchema
+) -> None:
+    from curate.alignment import align
+
+    # the prediction is the older side: what it alone has was removed
+    difference = align(prediction, annotation, schema)
+    found.annotations += 1
+    found.untouched += difference.is_same
+    for event in difference.entities:
+        what = _ENTITY[event.kind.value]
+        found.entities[what] += max(len(event.a), len(event.b))
+        for label in {entity.label for entity in (event.a or event.b)}:
+            found.per_label.setdefault(label, Counter())[what] += 1
+    for link in difference.relations:
+        found.relations[_RELATION[link.kind.value]] += 1
+
+
+_ENTITY = {
+    "correct": "kept",
+    "label": "relabelled",
+    "boundary": "moved",
+    "label_boundary": "both",
+    "split": "restructured",
+    "merge": "restructured",
+    "missed": "removed",
+    "spurious": "added",
+}
+_RELATION = {
+    "correct": "kept",
+    "type": "relabelled",
+    "direction": "restructured",
+    "argument": "restructured",
+    "missed": "removed",
+    "spurious": "added",
+}
