@@ -38,20 +38,23 @@ class Studio:
         return f"Studio({self.url!r})"
 
 
+_STARTED = pytest.StashKey[Studio]()
+
+
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """The session's Label Studio."""
+def studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    """The session's Label Studio; the browser tests import this fixture and get the same one."""
     if find_spec("label_studio") is None:
         pytest.skip("Label Studio is not installed (extra 'studio')")
-    kept = os.environ.get("CURATE_TEST_STUDIO")
-    server = EmbeddedStudio(Path(kept) if kept else tmp_path_factory.mktemp("studio"))
-    started = server.up()
-    login = server.login()
-    try:
-        yield Studio(started.url, login.token, login.username, login.password, server)
-    finally:
+    config = request.config
+    if _STARTED not in config.stash:
+        kept = os.environ.get("CURATE_TEST_STUDIO")
+        server = EmbeddedStudio(Path(kept) if kept else tmp_path_factory.mktemp("studio"))
         if not kept:
-            server.down()
+            config.add_cleanup(server.down)
+        url, login = server.up().url, server.login()
+        config.stash[_STARTED] = Studio(url, login.token, login.username, login.password, server)
+    return config.stash[_STARTED]
 
 
 @pytest.fixture
