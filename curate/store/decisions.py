@@ -58,6 +58,21 @@ class Decisions:
         row = self._connection.execute(query).first()
         return None if row is None else _decision(row)
 
+    def ids(self) -> list[str]:
+        """The ids of every decided document, by code point whatever the database's collation."""
+        return sorted(self._connection.scalars(select(decisions.c.document_id)))
+
+    def many(self, ids: Iterable[str]) -> Iterator[Decision]:
+        """The decisions on those of these documents that have one, in the order of the ids."""
+        for batch in _batches(ids):
+            found = {
+                row.document_id: _decision(row)
+                for row in self._connection.execute(
+                    select(decisions).where(decisions.c.document_id.in_(batch))
+                )
+            }
+            yield from (found[key] for key in batch if key in found)
+
     def all(self) -> Iterator[Decision]:
         """Every decision, ordered by document id, read in batches."""
         last = ""

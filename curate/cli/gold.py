@@ -1,0 +1,359 @@
+"""curate gold: import, build, list, show, diff, log, blame, verify, lint, decisions, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curate.cli.common import (
+    Context,
+    DryRunOption,
+    JsonOption,
+    TerminalReporter,
+    context_of,
+    emit,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from curate.gold.opening import GoldSet
+    from curate.gold.splits import SplitRule
+
+group = typer.Typer(
+    no_args_is_help=True, help="Releases of gold: built from decisions, numbered, never rewritten."
+)
+decisions_group = typer.Typer(
+    no_args_is_help=True, help="The decisions with their provenance, as one file."
+)
+group.add_typer(decisions_group, name="decisions")
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(group, name="gold")
+
+
+@group.command("import", epilog="Example: curate gold import gold.jsonl --by desk")
+def import_(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The gold set; a folder for brat.")],
+    form: Annotated[
+        str, typer.Option("--format", help="jsonl (interchange), conll, prodigy or brat.")
+    ] = "jsonl",
+    by: Annotated[
+        str, typer.Option(help="The curator who decided, as provenance names it.")
+    ] = "gold",
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Pass over records that are wrong, and say so.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 if a record was passed over.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Enter a gold set as curators' decisions; a document already decided is replaced."""
+    from curate.flows.gold_import import import_gold
+
+    context = context_of(ctx)
+    result = import_gold(
+        context.store,
+        file,
+        context.schema,
+        TerminalReporter(),
+        form=form,
+        by=by,
+        keep_going=keep_going,
+    )
+    _tell_import(result, as_json)
+    if strict and result.passed_over:
+        raise typer.Exit(1)
+
+
+def _tell_import(result: Any, as_json: bool) -> None:
+    def table(console: Console) -> None:
+        console.print(
+            f"{result.records} decisions: {result.added} added, {result.replaced} replaced, "
+            f"{result.unchanged} unchanged; {result.documents} new documents, "
+            f"{result.entities} entities, {result.relations} relations",
+            markup=False,
+        )
+        if result.duplicates:
+            console.print(f"{result.duplicates} items stood twice and count once", markup=False)
+        if result.passed_over:
+            console.print(f"{result.passed_over} records were passed over", markup=False)
+
+    emit(result.as_dict(), as_json, table)
+
+
+@group.command(epilog="Example: curate gold build --dry-run")
+def build(
+    ctx: typer.Context,
+    version: Annotated[
+        str | None,
+        typer.Option(help="The version expected; refused if the changes call for another."),
+    ] = None,
+    notes: Annotated[str, typer.Option(help="A sentence for the changelog.")] = "",
+    allow_open: Annotated[
+        bool,
+        typer.Option("--allow-open", help="Leave out test documents with open differences."),
+    ] = False,
+    by_date: Annotated[
+        bool, typer.Option("--by-date", help="Split in time: the newest documents are the test.")
+    ] = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish the next release from the decisions in the store."""
+    from curate.flows.gold_build import build_gold
+    from curate.gold.building import Recipe
+
+    context = context_of(ctx)
+    recipe = Recipe(
+        corpus=context.settings.corpus.name,
+        schema=context.schema,
+        splits=_split_rule(context, by_date),
+        notes=notes,
+    )
+    result = build_gold(
+        context.store,
+        context.gold,
+        recipe,
+        _judge(context),
+        TerminalReporter(),
+        version=version,
+        dry_run=dry_run,
+        allow_open=allow_open,
+    )
+
+    def table(console: Console) -> None:
+        from curate.cli.gold_tables import build_table
+
+        build_table(console, result)
+
+    emit(result.as_dict(), as_json, table)
+
+
+def _split_rule(context: Context, by_date: bool) -> SplitRule:
+    from curate.gold.splits import SplitRule
+
+    corpus = context.settings.corpus
+    ratios = {str(split): weight for split, weight in corpus.splits.items()}
+    return SplitRule(salt=corpus.salt, ratios=ratios, by_date=by_date)
+
+
+def _judge(context: Context) -> Any:
+    from curate.flows.gold_build import single_or_open
+
+    return single_or_open
+
+
+@group.command("list", epilog="Example: curate gold list")
+def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """The published versions, oldest first."""
+    from curate.gold.manifest import read_manifest
+    from curate.gold.versions import published
+
+    folder = context_of(ctx).gold
+    rows = []
+    for version in published(folder):
+        manifest = read_manifest(folder / str(version))
+        rows.append(
+            {
+                "version": str(version),
+                "parent": None if manifest.parent is None else manifest.parent["version"],
+                "documents": manifest.counts["documents"],
+                "entities": manifest.counts["entities"],
+                "relations": manifest.counts["relations"],
+                "digest": manifest.digest,
+            }
+        )
+
+    def table(console: Console) -> None:
+        from curate.cli.gold_tables import list_table
+
+        list_table(console, rows)
+
+    emit({"versions": rows}, as_json, table)
+
+
+@group.command(epilog="Example: curate gold show latest depeche-01")
+def show(
+    ctx: typer.Context,
+    version: Annotated[
+        str, typer.Argument(help="A version, `latest`, a folder or a file.")
+    ] = "latest",
+    document: Annotated[str | None, typer.Argument(help="A document's id.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What a release holds, or one document of it."""
+    from curate.cli.gold_tables import document_table, manifest_table
+    from curate.errors import DataError
+    from curate.interchange import as_record
+
+    gold = _open(ctx, version)
+    if document is not None:
+        found = next((item for item in gold.documents() if item.id == document), None)
+        if found is None:
+            raise DataError(f"{gold.name} has no document {document!r}; ids are exact")
+        data = as_record(found.document, found.annotation)
+        data |= {"group": found.group, "split": found.split}
+        emit(data, as_json, lambda console: document_table(console, found))
+        return
+    if gold.release is None:
+        raise DataError("is no release; name a document to show one of it", path=gold.path)
+    manifest = gold.release.manifest
+    data = {**manifest.body(), "digest": manifest.digest, "path": str(gold.path)}
+    emit(data, as_json, lambda console: manifest_table(console, manifest))
+
+
+@group.command(epilog="Example: curate gold diff 1.0.0 latest --html diff.html")
+def diff(
+    ctx: typer.Context,
+    a: Annotated[str, typer.Argument(help="The older: a version, a folder or a file.")],
+    b: Annotated[str, typer.Argument(help="The newer: a version, a folder or a file.")],
+    html: Annotated[Path | None, typer.Option(help="Write a page to read.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How two gold sets differ, change by change, with the text around."""
+    from curate.flows.gold_diff import diff_gold
+
+    old, new = _open(ctx, a), _open(ctx, b)
+    result = diff_gold(old, new, _schema(ctx, old, new))
+    if html is not None:
+        from curate.flows.gold_diff import write_page
+
+        write_page(result, html)
+        TerminalReporter().step(f"wrote {html}")
+
+    def table(console: Console) -> None:
+        from curate.cli.gold_tables import diff_table
+
+        diff_table(console, result)
+
+    emit(result.as_dict(), as_json, table)
+
+
+@group.command(epilog="Example: curate gold log")
+def log(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """The releases, newest first, with what changed in each."""
+    from curate.flows.gold_diff import history
+
+    entries = history(context_of(ctx).gold)
+
+    def table(console: Console) -> None:
+        from curate.cli.gold_tables import log_table
+
+        log_table(console, entries)
+
+    emit({"releases": entries}, as_json, table)
+
+
+@group.command(epilog="Example: curate gold verify 1.0.0")
+def verify(
+    ctx: typer.Context,
+    versions: Annotated[
+        list[str] | None,
+        typer.Argument(help="Versions or folders; default: every published one."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check releases to the byte; exits 1 if anything is wrong."""
+    from curate.flows.gold_verify import verify_gold
+
+    context = context_of(ctx)
+    names = versions or []
+    folder = context.gold if context.has_workspace else None
+    results = verify_gold(folder, names)
+
+    def table(console: Console) -> None:
+        for result in results:
+            for finding in result.findings:
+                console.print(f"{result.version}: {finding}", markup=False)
+            for note in result.notes:
+                console.print(f"{result.version}: note: {note}", markup=False)
+            if result.ok:
+                console.print(
+                    f"{result.version}: sound: {result.documents} documents, {result.entities} "
+                    f"entities, {result.relations} relations, root digest {result.digest}",
+                    markup=False,
+                )
+
+    ok = all(result.ok for result in results)
+    data = {
+        "ok": ok,
+        "releases": [
+            {
+                "version": result.version,
+                "ok": result.ok,
+                "digest": result.digest,
+                "findings": [finding.as_dict() for finding in result.findings],
+                "notes": list(result.notes),
+            }
+            for result in results
+        ],
+    }
+    emit(data, as_json, table)
+    if not ok:
+        raise typer.Exit(1)
+
+
+@group.command(epilog="Example: curate gold export --format spacy --split train -o train.spacy")
+def export(
+    ctx: typer.Context,
+    form: Annotated[
+        str,
+        typer.Option("--format", help="spacy, jsonl, prodigy, conll, brat, hf or docred."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file, or a folder for all splits.")
+    ] = None,
+    version: Annotated[
+        str, typer.Option(help="A version, `latest`, a release's folder or an interchange file.")
+    ] = "latest",
+    split: Annotated[str | None, typer.Option(help="train, dev or test; default: all.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a release in another tool's form, with an account of what it cannot carry."""
+    from curate.flows.gold_export import SUFFIX, export_gold
+
+    gold = _open(ctx, version)
+    context = context_of(ctx)
+    name = f"{gold.release.manifest.corpus}-{gold.version}" if gold.release else gold.path.stem
+    target = output or Path(
+        f"{name}-{split}{SUFFIX[form]}"
+        if split and form in SUFFIX
+        else f"{name}-{form}" + ("" if gold.release or form not in SUFFIX else SUFFIX[form])
+    )
+    result = export_gold(
+        gold,
+        form,
+        target,
+        TerminalReporter(),
+        split=split,
+        schema=context.schema if context.has_workspace else None,
+    )
+
+    def table(console: Console) -> None:
+        from curate.cli.gold_tables import export_table
+
+        export_table(console, result)
+
+    emit(result.as_dict(), as_json, table)
+
+
+def _open(ctx: typer.Context, reference: str) -> GoldSet:
+    from curate.gold.opening import open_gold
+
+    context = context_of(ctx)
+    return open_gold(reference, context.gold if context.has_workspace else None)
+
+
+def _schema(ctx: typer.Context, *sets: GoldSet) -> Any:
+    """The schema of the newest release among the sets, else the workspace's, else none."""
+    for gold in reversed(sets):
+        if gold.schema is not None:
+            return gold.schema
+    context = context_of(ctx)
+    return context.schema if context.has_workspace else None

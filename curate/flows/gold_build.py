@@ -1,0 +1,300 @@
+"""`curate gold build`: the store's decisions, and the consensus on the rest, become a release."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from curate import similarity
+from curate.errors import FindingsError
+from curate.flows.reporter import Reporter
+from curate.gold.building import Built, Recipe, build, plan_splits
+from curate.gold.items import Decided
+from curate.gold.provenance import Opinion, decided_by, trace
+from curate.gold.reading import Release
+from curate.gold.splits import Member
+from curate.gold.versions import published
+from curate.model import Annotation, Document, Source
+from curate.schema import LabelSchema
+from curate.store import Store, UnitOfWork
+from curate.store.annotations import StoredAnnotation
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the annotators of a document come to.
+
+    ``annotation`` carries the rule as its source; ``open`` is how many differences no rule
+    decides (the annotation then holds what is agreed).
+    """
+
+    annotation: Annotation
+    open: int = 0
+
+
+Judge = Callable[[Sequence[Annotation]], Verdict]
+"""Decides on one document from its annotators' annotations, one each, by pseudonym."""
+
+
+@dataclass(frozen=True)
+class GoldBuilt:
+    """The release, and the documents that wait: in test with open differences, left out."""
+
+    built: Built
+    open_documents: int = 0
+    open_differences: int = 0
+    left_out: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        built = self.built
+        return {
+            "version": built.version,
+            "parent": built.parent,
+            "bump": built.bump,
+            "digest": built.digest,
+            "published": built.published,
+            "dry_run": self.dry_run,
+            "documents": built.documents,
+            "entities": built.entities,
+            "relations": built.relations,
+            "splits": dict(built.splits),
+            "rules": dict(built.rules),
+            "changes": dict(built.counts),
+            "repackaged": list(built.repackaged),
+            "quarantined": {key: list(value) for key, value in built.quarantined.items()},
+            "open": {"documents": self.open_documents, "differences": self.open_differences},
+            "left_out": list(self.left_out),
+            "path": None if built.folder is None else str(built.folder),
+        }
+
+
+@dataclass
+class StoreDecisions:
+    """The decisions of a store as :class:`curate.gold.building.Decisions`: read in batches.
+
+    A stored decision stands; any other document that somebody annotated is judged.
+    """
+
+    unit: UnitOfWork
+    schema: LabelSchema
+    judge: Judge
+    stored: list[str] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
+    open: dict[str, int] = field(default_factory=dict)
+    _groups: dict[str, str] = field(default_factory=dict)
+    _dates: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, unit: UnitOfWork, schema: LabelSchema, judge: Judge) -> StoreDecisions:
+        found = cls(unit, schema, judge, stored=unit.decisions.ids())
+        known = set(found.stored)
+        for document_id, opinions in _opinions(unit.annotations.current()):
+            if document_id in known:
+                continue
+            verdict = judge([opinion.annotation for opinion in opinions])
+            found.judged.append(document_id)
+            if verdict.open:
+                found.open[document_id] = verdict.open
+        found._group()
+        return found
+
+    @property
+    def ids(self) -> list[str]:
+        return sorted([*self.stored, *self.judged])
+
+    def without(self, ids: Iterable[str]) -> StoreDecisions:
+        """The same, these judged documents left out."""
+        gone = set(ids)
+        rest = replace(self, judged=[key for key in self.judged if key not in gone])
+        rest._group()
+        return rest
+
+    def members(self) -> list[Member]:
+        return [Member(key, self._groups.get(key), self._dates.get(key)) for key in self.ids]
+
+    def decided(self, ids: Sequence[str]) -> Iterator[Decided]:
+        judged = set(self.judged)
+        stream = iter(ids)
+        while batch := list(islice(stream, BATCH)):
+            decisions = {d.annotation.document_id: d for d in self.unit.decisions.many(batch)}
+            for document in self.unit.documents.many(batch):
+                if document.id in judged:
+                    yield self._judged(document)
+                else:
+                    decision = decisions[document.id]
+                    yield Decided(document, decision.annotation, decision.provenance)
+
+    def _judged(self, document: Document) -> Decided:
+        rows = self.unit.annotations.current(document.id)
+        opinions = next((found for _, found in _opinions(rows)), [])
+        decision = self.judge([opinion.annotation for opinion in opinions]).annotation
+        said: list[Opinion] = []
+        seen: dict[Source, Annotation] = {}
+        for row in opinions:
+            saw = None
+            if row.parent is not None:
+                saw = seen.get(row.parent) or self.unit.predictions.get(document.id, row.parent)
+                if saw is not None:
+                    seen[row.parent] = saw
+            said.append(
+                Opinion(
+                    row.annotation,
+                    saw,
+                    task=row.task_id,
+                    annotation_id=row.annotation_id,
+                    lead_ms=None if row.lead_time is None else round(row.lead_time * 1000),
+                )
+            )
+        return Decided(document, decision, trace(decision, self.schema, said, seen.values()))
+
+    def _group(self) -> None:
+        """Near-duplicate groups among the decided documents alone.
+
+        The store's groups may hang together by documents that are not decided; a release must not
+        depend on what else a workspace holds, so each is looked at again.
+        """
+        ids = self.ids
+        wanted = set(ids)
+        by_group: dict[str, list[str]] = defaultdict(list)
+        for document_id, group in self.unit.documents.groups().items():
+            if document_id in wanted:
+                by_group[group].append(document_id)
+        self._groups = {}
+        for members in by_group.values():
+            if len(members) == 1:
+                self._groups[members[0]] = members[0]
+                continue
+            texts = {d.id: d.text for d in self.unit.documents.many(sorted(members))}
+            pairs = similarity.near_duplicate_pairs(texts)
+            self._groups.update(similarity.groups(texts, pairs))
+
+    def read_dates(self) -> None:
+        """Read the documents' dates, which only a split by date needs."""
+        for document in self.unit.documents.many(self.ids):
+            date = document.metadata.get("date")
+            if isinstance(date, str):
+                self._dates[document.id] = date
+
+
+def _opinions(
+    rows: Iterable[StoredAnnotation],
+) -> Iterator[tuple[str, list[StoredAnnotation]]]:
+    """Per document one annotation an annotator: the one changed last; skipped ones say nothing."""
+    by_document: dict[str, dict[str, StoredAnnotation]] = {}
+    for row in rows:
+        if row.skipped:
+            continue
+        latest = by_document.setdefault(row.document_id, {})
+        other = latest.get(row.annotation.source.name)
+        if other is None or _order(other) < _order(row):
+            latest[row.annotation.source.name] = row
+    for document_id in sorted(by_document):
+        latest = by_document[document_id]
+        yield document_id, [latest[name] for name in sorted(latest)]
+
+
+def _order(row: StoredAnnotation) -> tuple[str, int, int]:
+    return row.updated_at, row.annotation_id, row.project
+
+
+def build_gold(
+    store: Store,
+    folder: Path,
+    recipe: Recipe,
+    judge: Judge,
+    reporter: Reporter,
+    *,
+    version: str | None = None,
+    dry_run: bool = False,
+    allow_open: bool = False,
+) -> GoldBuilt:
+    """Publish the next release of the workspace's corpus into ``folder``.
+
+    Raises FindingsError while documents of the test split have differences that no rule decides;
+    with ``allow_open`` they are left out.
+    """
+    with store.read() as unit:
+        source = StoreDecisions.of(unit, recipe.schema, judge)
+        versions = published(folder)
+        parent = Release(folder / str(versions[-1])) if versions else None
+        by_date = recipe.splits.by_date or (
+            parent is not None and parent.manifest.splits.get("method") == "date"
+        )
+        if by_date:
+            source.read_dates()
+        waiting: list[str] = []
+        if source.open:
+            plan = plan_splits(source.members(), parent, recipe.splits)
+            waiting = sorted(
+                key
+                for key in source.open
+                if key in plan.places and plan.places[key].split == "test"
+            )
+        if waiting and not allow_open:
+            differences = sum(source.open[key] for key in waiting)
+            raise FindingsError(
+                f"{len(waiting)} documents of the test split have {differences} differences "
+                f"between annotators that no rule decides ({_some(waiting)}); decide them with "
+                "`curate review push`, pin a rule in curate.toml ([consensus] pinned), or leave "
+                "them out with --allow-open"
+            )
+        if waiting:
+            reporter.warn(
+                f"{len(waiting)} documents of the test split are left out, their differences being "
+                f"open: {_some(waiting)}"
+            )
+            source = source.without(waiting)
+        elif source.open:
+            reporter.warn(
+                f"{len(source.open)} documents outside the test split have differences that no "
+                "rule decides; of these the release holds what the annotators agree on"
+            )
+        if parent is not None and source.ids:
+            leaving = int(parent.manifest.counts["documents"]) - len(_kept(parent, set(source.ids)))
+            if leaving:
+                reporter.warn(
+                    f"{leaving} documents of {parent.version} are not decided in this store: "
+                    "they leave the release"
+                )
+        reporter.step(f"building from {len(source.ids)} decided documents")
+        built = build(source, folder, recipe, version=version, dry_run=dry_run)
+    for document_id, splits in built.quarantined.items():
+        reporter.warn(
+            f"document {document_id!r} is quarantined: its near duplicates stand in "
+            f"{' and '.join(splits)}"
+        )
+    return GoldBuilt(
+        built,
+        open_documents=len(source.open),
+        open_differences=sum(source.open.values()),
+        left_out=tuple(waiting),
+        dry_run=dry_run,
+    )
+
+
+def _kept(parent: Release, ids: set[str]) -> set[str]:
+    from curate.gold.building import places_of
+
+    return places_of(parent).keys() & ids
+
+
+def _some(ids: Sequence[str], shown: int = 5) -> str:
+    rest = len(ids) - shown
+    return ", ".join(ids[:shown]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def single_or_open(annotations: Sequence[Annotation]) -> Verdict:
+    """The judge without a rule: one annotator decides; of several, what all of them say."""
+    first = annotations[0]
+    rule = Source.consensus("one annotator" if len(annotations) == 1 else "unanimous")
+    return Verdict(first.from_source(rule))
+
+
+__all__ = ["GoldBuilt", "Judge", "StoreDecisions", "Verdict", "build_gold", "decided_by"]
