@@ -28,7 +28,12 @@ MAX_VALUE_BYTES = 4000
 """Bytes of ids in one filter: an address of 8 kB passes every proxy, 64 kB fail in Label Studio."""
 
 _LIGHT = "id,data,updated_at,total_annotations,cancelled_annotations"
-_HEAVY = _LIGHT + ",annotations,drafts,predictions"
+# the list of fields to include reaches into annotations, too: what is not named there is left out
+_HEAVY = _LIGHT + (
+    ",annotations,drafts,predictions,result,completed_by,was_cancelled,ground_truth,lead_time"
+    ",created_at,parent_prediction,parent_annotation,draft_created_at,last_action,import_id"
+    ",updated_by,last_created_by,model_version,score,user,annotation,task,project"
+)
 
 
 def stamp(moment: datetime) -> str:
@@ -159,7 +164,10 @@ class Tasks:
         found: dict[int, list[str | None]] = {}
         for batch in _parts(sorted(ids)):
             answer = self._page(
-                [id_in(batch)], size=len(batch), include="id,predictions", fields="all"
+                [id_in(batch)],
+                size=len(batch),
+                include="id,predictions,model_version",
+                fields="all",
             )
             for row in _rows(answer):
                 found[int(row["id"])] = [
