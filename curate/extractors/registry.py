@@ -1,0 +1,101 @@
+"""From a reference to an extractor: what a user may write after ``--model``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from curate.errors import ConfigurationError
+from curate.extractors import models as _models
+from curate.extractors.bootstrap import NAME as BOOTSTRAP
+from curate.extractors.bootstrap import Bootstrap
+from curate.extractors.interface import ENTRY_POINTS, Extractor
+from curate.schema import LabelSchema
+
+FORMS = (
+    "`bootstrap`, the NAME or NAME@VERSION of a model or plugin, the folder of a spaCy pipeline, "
+    "`module:function`, or a URL"
+)
+
+
+def resolve(reference: str | None, *, schema: LabelSchema, models: Path | None = None) -> Extractor:
+    """The extractor of this reference.
+
+    In this order: none given: the champion among ``models``, else the bootstrap rules;
+    ``bootstrap``; ``http(s)://…``; a model of the workspace; a folder that holds a spaCy pipeline;
+    a plugin by its entry point; ``module:function``.  Raises ConfigurationError for a reference
+    that is none of these, with what there is.
+    """
+    if reference is None:
+        champion = _models.CHAMPION
+        if models is None or champion not in _models.aliases(models):
+            return Bootstrap(schema)
+        reference = champion
+    if reference == BOOTSTRAP:
+        return Bootstrap(schema)
+    if reference.startswith(("http://", "https://")):
+        from curate.extractors.http import Remote
+
+        return Remote(reference)
+    if models is not None:
+        found = _models.find(models, reference)
+        if found is not None:
+            from curate.extractors.spacy import Pipeline
+
+            return Pipeline(found[0])
+    folder = Path(reference)
+    if folder.is_dir():
+        if not (folder / "config.cfg").is_file():
+            raise ConfigurationError(
+                "is no spaCy pipeline: it has no config.cfg; name the folder that `curate train` "
+                "or `spacy train` wrote (model-best)",
+                path=folder,
+            )
+        from curate.extractors.spacy import Pipeline
+
+        return Pipeline(folder)
+    plugin = _plugin(reference)
+    if plugin is not None:
+        return plugin
+    module, _, attribute = reference.partition(":")
+    if attribute and module.replace(".", "").isidentifier():
+        from curate.extractors.function import load_function
+
+        return load_function(reference)
+    known = ", ".join(_known(models)) or "none yet"
+    raise ConfigurationError(
+        f"there is no model {reference!r} (known: {known}); a model is {FORMS}"
+    )
+
+
+def _known(models: Path | None) -> list[str]:
+    names = [BOOTSTRAP]
+    if models is not None:
+        names += sorted(_models.aliases(models))
+        names += [card.reference for _, card in _models.cards(models)]
+    return names + plugins()
+
+
+def plugins() -> list[str]:
+    """The names of the extractors that installed packages offer."""
+    from importlib.metadata import entry_points
+
+    return sorted({point.name for point in entry_points(group=ENTRY_POINTS)})
+
+
+def _plugin(name: str) -> Extractor | None:
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        from curate.extractors.function import as_extractor
+
+        try:
+            found = point.load()
+            found = found() if isinstance(found, type) else found
+        except Exception as error:  # a plugin may raise anything while it is loaded
+            raise ConfigurationError(
+                f"the plugin {name!r} ({point.value}) cannot be loaded: {type(error).__name__}"
+            ) from None
+        if not hasattr(found, "extract"):
+            raise ConfigurationError(f"the plugin {name!r} ({point.value}) has no `extract`")
+        return as_extractor(found, name)
+    return None
