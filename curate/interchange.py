@@ -76,7 +76,7 @@ def read_lines(
                     raise DataError(
                         f"the line is longer than {MAX_LINE_BYTES >> 20} MB; split the document"
                     )
-                value = _parse_line(raw, number)
+                value = parse_line(raw, number)
             except DataError as error:
                 if on_error is None:
                     raise error.at(path, number) from None
@@ -237,7 +237,8 @@ def _open(path: Path) -> Any:
         raise DiskError(f"cannot be read: {error.strerror}", path=path) from None
 
 
-def _parse_line(raw: bytes, number: int) -> dict[str, Any] | None:
+def parse_line(raw: bytes, number: int = 0) -> dict[str, Any] | None:
+    """The JSON object of a line; None for an empty one.  Raises DataError without a place."""
     if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
         raw = raw[3:]
     if not raw.strip():
