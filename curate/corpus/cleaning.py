@@ -41,6 +41,7 @@ LONG_WORDS = 25
 NOTICE_WORDS = 60
 SHORT_WORDS = 8
 BYLINE_WORDS = 14
+DATELINE_WORDS = 20
 
 
 @dataclass(slots=True)
@@ -209,24 +210,25 @@ def _is_form(segment: _Segment, words: Words) -> bool:
     if _COPYRIGHT.match(segment.text) and segment.words <= 20:
         return True
     if segment.strong:
-        return segment.words <= 20 or (segment.words <= NOTICE_WORDS and segment.score >= 4)
+        long = segment.words <= NOTICE_WORDS and segment.score >= 5 and segment.reader
+        return segment.words <= 20 or long
     return segment.score >= 4 and segment.reader and segment.words <= LONG_WORDS
 
 
 def _is_button(folded: str, words: Words) -> bool:
     bare = " ".join(re.sub(r"[^\w'&.@ -]|(?<!\w)[.&@-]+(?!\w)", " ", folded).split())
+    # "Tweet Partager", "3 réactions", "Lecture : 2 min": buttons and counters, nothing else.
     left = words.buttons.sub("", bare)
-    if bare and not left.strip():
-        return True
-    match = re.fullmatch(r"\d[\d .,]*[km]? (.+)", bare)
-    return bool(match and words.counters.fullmatch(match.group(1)))
+    if _NUMBER.search(bare):
+        left = re.sub(r"\b\d[\d .,]*[km]?\b", "", words.counters.sub("", left))
+    return bool(bare) and not left.strip()
 
 
 def _is_dateline(folded: str, words: Words) -> bool:
     """Whether nothing but a date, a time and the words around them stands there."""
     left = re.sub(r"\d+|[^\w\s]", " ", folded)
     tokens = left.split()
-    if len(tokens) > BYLINE_WORDS or not _NUMBER.search(folded):
+    if len(tokens) > DATELINE_WORDS or not _NUMBER.search(folded):
         return False
     months = sum(bool(words.months.fullmatch(token)) for token in tokens)
     dated = months or re.search(r"\b\d{1,4}\s?[-/.]\s?\d{1,2}\s?[-/.]\s?\d{1,4}\b", folded)
@@ -298,16 +300,22 @@ def _comments(segments: list[_Segment], first: int, words: Words) -> None:
             return
 
 
+_BULLETS = " >-–—•*[(|→►▶»■●▪+"
+_AFTER_HEADING = ":>-–—|•)]→»"
+
+
 def _related(segments: list[_Segment], words: Words) -> None:
     """A heading of other articles goes with the headlines that follow it."""
     listing = False
     for segment in segments:
-        match = words.related.match(segment.folded.lstrip(" >-–—•*[(|"))
+        folded = segment.folded.lstrip(_BULLETS)
+        match = words.related.match(folded)
         if match and segment.words <= LONG_WORDS:
-            rest = segment.folded.lstrip(" >-–—•*[(|")[match.end() :].strip()
-            # « À lire le rapport » is prose; « À lire : … » and « À lire » alone are not.
-            if not rest or rest[0] in ":>-–—|•)]":
-                listing = listing or not rest.strip(" :>-–—|•)]")
+            rest = folded[match.end() :].strip()
+            # « À lire le rapport » is prose; « À lire : … », « À LIRE … » and « À lire » are not.
+            shouted = segment.text.lstrip(_BULLETS)[: match.end()].isupper()
+            if not rest or rest[0] in _AFTER_HEADING or shouted:
+                listing = listing or not rest.strip(_AFTER_HEADING + " ")
                 segment.reason = segment.reason or Reason.RELATED
                 continue
         if listing and segment.reason is None:
@@ -322,14 +330,32 @@ def _duplicates(segments: list[_Segment]) -> None:
     aside), or anywhere if it has at least four words."""
     seen: set[str] = set()
     previous = ""
+    keys = {_key(segment.folded) for segment in segments}
     for segment in segments:
-        key = " ".join(re.findall(r"\w+", segment.folded))
+        key = _key(segment.folded)
         if segment.reason is None:
-            if key == previous or (key in seen and segment.words >= 4):
+            if (
+                key == previous
+                or (key in seen and segment.words >= 4)
+                or _is_page_title(segment.folded, keys)
+            ):
                 segment.reason = Reason.DUPLICATE
             else:
                 seen.add(key)
         previous = key if segment.reason in (None, Reason.DUPLICATE) else previous
+
+
+def _key(folded: str) -> str:
+    return " ".join(re.findall(r"\w+", folded))
+
+
+def _is_page_title(folded: str, keys: set[str]) -> bool:
+    """Whether a line is another line and the name of the site: "Title - Site", "Title | Site"."""
+    for match in re.finditer(r" (?:[-–—|»:•·]|::) ", folded):
+        title, site = _key(folded[: match.start()]), _key(folded[match.end() :])
+        if title in keys and len(title.split()) >= 4 and 1 <= len(site.split()) <= 6:
+            return True
+    return False
 
 
 def _foreign(segments: list[_Segment], language: str) -> None:
@@ -352,8 +378,10 @@ def _beside(lines: list[list[_Segment]], segments: list[_Segment], first: int, l
         return
     order = {id(segment): i for i, segment in enumerate(segments)}
     title = max((i for i in range(first) if segments[i].reason is None), default=-1)
+    _column(segments[: max(title, 0)])
     for block in _blocks(lines):
-        if not any(segment.reason in _WIDGETS for segment in block):
+        rubrics = sum(segment.reason is Reason.RUBRIC for segment in block)
+        if rubrics < 2 and not any(segment.reason in _WIDGETS for segment in block):
             continue
         for segment in block:
             place = order[id(segment)]
@@ -367,6 +395,21 @@ def _beside(lines: list[list[_Segment]], segments: list[_Segment], first: int, l
             formed = True
         elif formed and segment.reason is None and segment.words <= 15:
             segment.reason = Reason.BESIDE
+
+
+def _column(segments: list[_Segment]) -> None:
+    """A menu that stands upright above the title: four or more lines of up to three words, two of
+    them known as buttons or sections, blank lines between them or not."""
+    run: list[_Segment] = []
+    for segment in [*segments, None]:
+        if segment is not None and segment.words <= 3 and not segment.sentence:
+            run.append(segment)
+            continue
+        known = sum(s.reason in _WIDGETS or s.reason is Reason.RUBRIC for s in run)
+        if len(run) >= 4 and known >= 2:
+            for member in run:
+                member.reason = member.reason or Reason.MENU
+        run = []
 
 
 def _fragment(segment: _Segment) -> bool:

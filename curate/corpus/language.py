@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 _APOSTROPHES = str.maketrans("’‘ʼ´`‑–", "'''''--")
@@ -25,6 +25,7 @@ _LISTS = (
     "months",
     "rubrics",
 )
+_LENT = ("forms", "buttons", "counters")
 _NEVER = re.compile(r"(?!)")
 
 MIN_WORDS = 4
@@ -73,11 +74,17 @@ def words_of(language: str) -> Words:
     """The words of a language; empty lists where we have none for it."""
     import yaml
 
-    file = resources.files("curate.corpus") / "data" / f"{language}.yaml"
+    file = Path(__file__).parent / "data" / f"{language}.yaml"
     if not language.isalpha() or not file.is_file():
         return Words(language)
     data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return Words(language, **{name: _compile(data[name]) for name in _LISTS}, known=True)
+    lists = {name: list(data[name]) for name in _LISTS}
+    # The furniture of pages leaks from other languages: a French page says "Tweet" and "Subscribe".
+    for other in data.get("also", ()):
+        lent = yaml.safe_load(file.with_name(f"{other}.yaml").read_text(encoding="utf-8"))
+        for name in _LENT:
+            lists[name] += lent[name]
+    return Words(language, **{name: _compile(lists[name]) for name in _LISTS}, known=True)
 
 
 def _compile(phrases: list[str]) -> re.Pattern[str]:

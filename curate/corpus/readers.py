@@ -16,6 +16,7 @@ from typing import Any
 from curate.corpus import tables
 from curate.corpus.cleaning import clean
 from curate.corpus.encoding import decide, decode
+from curate.corpus.language import language_of
 from curate.corpus.markup import article
 from curate.corpus.records import DroppedLine, Ingested, Note, Outcome, RawPage, Reason
 from curate.errors import DataError, DiskError
@@ -124,7 +125,7 @@ def _page(found: Found, options: Options, *, html: bool) -> Iterator[Outcome]:
     source = decode(content, decision.encoding)
     text, pieces, dropped = _from_html(source, options) if html else _from_text(source, options)
     if not text:
-        raise DataError(_nothing_left(dropped, html))
+        raise DataError(_nothing_left(dropped, options.language, html))
     # NFC once, here; the map goes on through it.
     text, composed = to_nfc(text)
     yield Ingested(
@@ -157,10 +158,14 @@ def _from_html(source: str, options: Options) -> tuple[str, OffsetMap, tuple[Dro
     return cleaned.text, cleaned.pieces.after(found.pieces), tuple(dropped)
 
 
-def _nothing_left(dropped: tuple[DroppedLine, ...], html: bool) -> str:
+def _nothing_left(dropped: tuple[DroppedLine, ...], language: str, html: bool) -> str:
     if not dropped:
         return "holds no text" + (": the page's text may be loaded by a script" if html else "")
     counts = Counter(line.reason for line in dropped)
+    foreign = [line.text for line in dropped if line.reason is Reason.LANGUAGE]
+    if 2 * len(foreign) > len(dropped):
+        seen = language_of(" ".join(foreign))
+        return f"seems to be in {seen!r}, not in {language!r}; name the language with --language"
     said = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
     return (
         f"nothing is left after cleaning ({said}); look at it with --dry-run, or give it as JSONL"

@@ -59,7 +59,7 @@ def rows(path: Path, text_column: str) -> Iterator[Row | Note | DataError]:
                     return
                 if not cells:
                     continue
-                row = Row(start, _by_column(names, cells))
+                row = Row(start, _by_column(names, cells, start))
             except _LostError as error:
                 raise DataError(error.message, path=path, line=error.line) from None
             except DataError as error:
@@ -132,13 +132,15 @@ def _next(reader: Iterator[list[str]], lines: _Lines) -> tuple[int, list[str] | 
         csv.field_size_limit(previous)
 
 
-def _by_column(names: list[str], cells: list[str]) -> dict[str, str]:
+def _by_column(names: list[str], cells: list[str], line: int) -> dict[str, str]:
     if len(cells) != len(names):
-        raise DataError(f"the row has {len(cells)} cells, the header {len(names)}")
+        raise DataError(f"the row has {len(cells)} cells, the header {len(names)}", line=line)
     for cell in cells:
         bad = next((char for char in cell if 0xDC80 <= ord(char) <= 0xDCFF), None)
         if bad is not None:
-            raise DataError(f"byte 0x{ord(bad) - 0xDC00:02X} is not UTF-8; save the file as UTF-8")
+            raise DataError(
+                f"byte 0x{ord(bad) - 0xDC00:02X} is not UTF-8; save the file as UTF-8", line=line
+            )
     return dict(zip(names, cells, strict=True))
 
 
