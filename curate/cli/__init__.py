@@ -11,6 +11,7 @@ from types import ModuleType
 
 GROUPS = (
     "workspace",
+    "demo",
     "schema",
     "ingest",
     "preannotate",
@@ -19,7 +20,6 @@ GROUPS = (
     "sync",
     "quarantine",
     "predictions",
-    "agreement",
     "gold",
     "evaluate",
     "train",

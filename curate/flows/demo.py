@@ -1,0 +1,84 @@
+"""What `curate demo` needs beside the commands themselves: people who annotate by a script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
+
+from curate.errors import DataError, RejectedError
+from curate.flows.project import required
+from curate.flows.reporter import Reporter
+from curate.interchange import read
+from curate.labelstudio.codec import encode
+from curate.schema import LabelSchema
+from curate.store import Store
+
+if TYPE_CHECKING:
+    from curate.labelstudio.client import LabelStudio
+
+_CONFLICT = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user of Label Studio and the file of what they annotated."""
+
+    email: str
+    password: str
+    recorded: Path
+
+
+def enter_recorded(
+    person: Person,
+    store: Store,
+    client: LabelStudio,
+    schema: LabelSchema,
+    title: str,
+    reporter: Reporter,
+) -> int:
+    """Submit the recorded annotations as this person, through Label Studio's API.
+
+    Each is submitted once, however often this runs: the annotation's ``unique_id`` is derived
+    from server, task and person, and Label Studio refuses a second one.  Returns how many are new.
+    Raises DataError where a recorded document has no task.
+    """
+    from curate.labelstudio.client import LabelStudio as Client
+    from curate.labelstudio.people import token_of
+
+    project, _ = required(store, client, title)
+    records = list(read(person.recorded, schema=schema))
+    with store.read() as unit:
+        tasks = unit.sync.tasks_of(project.id, [record.document.id for record in records])
+    new = 0
+    token = token_of(client.url, person.email, person.password)
+    with (
+        Client(client.url, token) as own,
+        reporter.progress(f"{person.email} annotates", len(records)) as advance,
+    ):
+        for record in records:
+            if not tasks.get(record.document.id):
+                raise DataError(
+                    f"document {record.document.id!r} has no task; the texts in "
+                    f"{person.recorded.name} are not those that were ingested",
+                    path=person.recorded,
+                    line=record.line,
+                )
+            task_id = tasks[record.document.id][0]
+            shown = own.task(task_id)["predictions"]
+            body: dict[str, Any] = {
+                "result": encode(record.annotation, record.document.text, schema),
+                "parent_prediction": shown[0]["id"] if shown else None,
+                "unique_id": str(
+                    uuid5(NAMESPACE_URL, f"{client.url}/{project.made_at}/{task_id}/{person.email}")
+                ),
+            }
+            try:
+                own.post(f"/api/tasks/{task_id}/annotations/", json=body)
+                new += 1
+            except RejectedError as error:
+                if error.status != _CONFLICT:
+                    raise
+            advance()
+    return new
