@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.corpus.cleaning import clean
@@ -198,6 +198,7 @@ lines = st.sampled_from(
 ) | st.text(max_size=40)
 
 
+@settings(deadline=None)
 @given(st.lists(lines, max_size=25), st.sampled_from(["\n", "\r\n"]))
 def test_the_map_is_exact_and_nothing_is_lost(parts: list[str], end: str) -> None:
     """Every piece equals its source; what is kept and what is dropped make up all words."""
@@ -214,6 +215,7 @@ def test_the_map_is_exact_and_nothing_is_lost(parts: list[str], end: str) -> Non
     assert letters(cleaned.text + "".join(line.text for line in cleaned.dropped)) == letters(text)
 
 
+@settings(deadline=None)
 @given(st.lists(lines, max_size=25))
 def test_cleaning_is_deterministic_and_leaves_no_outer_space(parts: list[str]) -> None:
     """The same page gives the same text; no line has outer spaces, no blank runs are left."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.corpus import Found, Ingested, Note, Options, discover, read, readers, tables
@@ -75,6 +75,7 @@ def test_a_page_is_brought_to_nfc_and_the_map_goes_through(write: Write) -> None
     assert item.raw.text[low:high] == "arme\u0301e"
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["e\u0301", "é", "a", " ", "\u00ad", "&eacute;", "\n", "à Gao. "])))
 def test_gold_can_be_projected_into_the_page(tmp_path_factory: object, parts: list[str]) -> None:
     """Every mapped piece of a page equals its source up to entities, NFC and what is unseen."""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate import similarity
@@ -28,12 +28,14 @@ def naive_jaccard(a: str, b: str) -> float:
     return len(x & y) / len(x | y) if x | y else 1.0
 
 
+@settings(deadline=None)
 @given(texts, texts)
 def test_jaccard_is_that_of_word_3_grams(a: str, b: str) -> None:
     """Hashing changes nothing: the similarity is that of the sets of 3-grams."""
     assert similarity.jaccard(a, b) == naive_jaccard(a, b)
 
 
+@settings(deadline=None)
 @given(corpora)
 def test_pairs_are_verified_and_sorted(corpus: dict[str, str]) -> None:
     """Every pair reaches the threshold, is in order, and stands once."""
@@ -44,6 +46,7 @@ def test_pairs_are_verified_and_sorted(corpus: dict[str, str]) -> None:
         assert pair.jaccard == naive_jaccard(corpus[pair.a], corpus[pair.b]) >= 0.5
 
 
+@settings(deadline=None)
 @given(corpora, st.randoms(use_true_random=False))
 def test_order_does_not_matter(corpus: dict[str, str], rng: random.Random) -> None:
     """The same documents in any order give the same pairs and groups."""
@@ -57,6 +60,7 @@ def test_order_does_not_matter(corpus: dict[str, str], rng: random.Random) -> No
     )
 
 
+@settings(deadline=None)
 @given(corpora, st.integers(0, 12))
 def test_grouping_in_two_steps_equals_grouping_at_once(corpus: dict[str, str], cut: int) -> None:
     """Documents that come later find the groups that they would have found at first."""
