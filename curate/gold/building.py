@@ -240,7 +240,9 @@ def _build(
             notes=recipe.notes,
         )
         files.changes(manifest, story, bump if parent is not None else None)
-        older = "" if parent is None else (parent.folder / names.CHANGELOG).read_text("utf-8")
+        older = (
+            "" if parent is None else (parent.folder / names.CHANGELOG).read_bytes().decode("utf-8")
+        )
         files.write(names.CHANGELOG, render_changelog(manifest, story, older))
         files.write(names.CARD, render_card(manifest, schema))
         manifest = replace(manifest, files=files.entries())

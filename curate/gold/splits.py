@@ -176,6 +176,8 @@ def _by_hash(
         split: min(max(1, everything * ratio // total), most) if ratio else 0
         for split, ratio in zip(SPLITS, ratios, strict=True)
     }
+    # Rounded up, small shares may ask for more than there is: training gives way.
+    floors["train"] = min(floors["train"], everything - floors["dev"] - floors["test"])
     high_first = sorted(fresh, key=lambda name: (-numbers[name], name))
     for wanted in reversed(SPLITS):
         for name in high_first:

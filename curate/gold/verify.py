@@ -109,7 +109,7 @@ class _Verification:
         whole = self._guarded(names.DOCUMENTS, lambda: self._documents(manifest, schema))
         traced = self._guarded(names.PROVENANCE, self._provenance)
         if whole and traced:
-            self._numbers(manifest, schema)
+            self._guarded(names.NAME, lambda: self._numbers(manifest, schema))
             self._guarded(names.CHANGES, lambda: self._changes(manifest, schema))
         return self._result(manifest)
 
@@ -141,7 +141,11 @@ class _Verification:
         except DataError as error:
             name = file if error.path is None else Path(error.path).name
             self._find(name, error.message, error.line)
-        except (KeyError, TypeError, ValueError, AttributeError, CurateError):
+        except FileNotFoundError:
+            pass  # told by _files
+        except OSError as error:
+            self._find(file, f"cannot be read: {error.strerror}")
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, CurateError):
             self._find(file, "is damaged: it is not in the form of a release")
         return None
 
@@ -189,7 +193,7 @@ class _Verification:
     def _schema(self, manifest: Manifest, schema: LabelSchema) -> bool:
         if manifest.schema.get("digest") != schema.digest:
             self._find(names.SCHEMA, "is not the schema that the manifest names")
-        if (self.folder / names.SCHEMA).read_text("utf-8") != schema.to_yaml():
+        if _text(self.folder / names.SCHEMA) != schema.to_yaml():
             self._find(names.SCHEMA, "is not in canonical form")
         return True
 
@@ -259,7 +263,7 @@ class _Verification:
             self._find(names.NAME, "its agreement is not that of the provenance")
         if manifest.card.get("template") != TEMPLATE:
             self.notes.append("the data card was written by another version of curate")
-        elif (self.folder / names.CARD).read_text("utf-8") != render_card(manifest, schema):
+        elif _text(self.folder / names.CARD) != render_card(manifest, schema):
             self._find(names.CARD, "the data card does not say what the release holds")
 
     def _changes(self, manifest: Manifest, schema: LabelSchema) -> None:
@@ -297,8 +301,8 @@ class _Verification:
         head, tail = changes_frame(manifest, story, None if parent is None else bump)
         if (told["head"], told["tail"]) != (head, tail):
             self._find(names.CHANGES, "its summary is not that of the changes from the parent")
-        older = "" if parent is None else (parent.folder / names.CHANGELOG).read_text("utf-8")
-        changelog = (self.folder / names.CHANGELOG).read_text("utf-8")
+        older = "" if parent is None else _text(parent.folder / names.CHANGELOG)
+        changelog = _text(self.folder / names.CHANGELOG)
         if manifest.card.get("template") == TEMPLATE and changelog != render_changelog(
             manifest, story, older
         ):
@@ -364,6 +368,11 @@ def _story(path: Path) -> dict[str, Any]:
         tail_text = "]" + rest
     summary = json.loads("{" + tail_text[2:])
     return {"head": head_text.rstrip("\n"), "tail": tail_text, "notes": str(summary["notes"])}
+
+
+def _text(path: Path) -> str:
+    """Without translating line ends."""
+    return path.read_bytes().decode("utf-8")
 
 
 def _short(value: Any) -> str:
