@@ -171,6 +171,10 @@ class LabelStudio:
     def close(self) -> None:
         self._http.close()
 
+    def sleep(self, seconds: float) -> None:
+        """Wait as the client itself waits between attempts."""
+        self._sleep(seconds)
+
     # -- the four verbs
 
     def get(

@@ -63,13 +63,12 @@ class Outbox:
         project_id: int,
         *,
         note: Callable[[str], None] = lambda message: None,
-        sleep: Callable[[float], None] = time.sleep,
         quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self._client = client
         self._project_id = project_id
         self._note = note
-        self._sleep = sleep
+        self._sleep = client.sleep
         self._quiet = quiet_seconds
         self.tasks = Tasks(client, project_id)
 
