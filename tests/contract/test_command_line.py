@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from curate.cli.app import app
-from tests.contract.conftest import Curate
+from tests.conftest import Curate
 
 HEAVY = (
     "alembic",

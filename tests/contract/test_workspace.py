@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from curate.resources import default_schema
-from tests.contract.conftest import Curate
+from tests.conftest import Curate
 
 ENGLISH = """\
 name: firms
