@@ -19,6 +19,7 @@ from curate.cli.common import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from curate.gold.judge import Judge
     from curate.gold.opening import GoldSet
     from curate.gold.splits import SplitRule
 
@@ -143,10 +144,21 @@ def _split_rule(context: Context, by_date: bool) -> SplitRule:
     return SplitRule(salt=corpus.salt, ratios=ratios, by_date=by_date)
 
 
-def _judge(context: Context) -> Any:
-    from curate.flows.gold_build import single_or_open
+def _judge(context: Context) -> Judge:
+    from curate.agreement.consensus import Rule
+    from curate.errors import ConfigurationError, DataError
+    from curate.gold.judge import Judge
 
-    return single_or_open
+    consensus = context.settings.consensus
+    if not consensus.pinned:
+        return Judge(context.schema)
+    named = consensus.pinned + (f":{consensus.first}" if consensus.pinned == "first" else "")
+    try:
+        return Judge(context.schema, Rule.parse(named))
+    except DataError as error:
+        raise ConfigurationError(
+            f"[consensus]: {error.message}", path=context.workspace / "curate.toml"
+        ) from None
 
 
 @group.command("list", epilog="Example: curate gold list")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,8 @@ from curate.errors import FindingsError
 from curate.flows.reporter import Reporter
 from curate.gold.building import Built, Recipe, build, plan_splits
 from curate.gold.items import Decided
-from curate.gold.provenance import Opinion, decided_by, trace
+from curate.gold.judge import Judge
+from curate.gold.provenance import Opinion, trace
 from curate.gold.reading import Release
 from curate.gold.splits import Member
 from curate.gold.versions import published
@@ -24,22 +25,6 @@ from curate.store import Store, UnitOfWork
 from curate.store.annotations import StoredAnnotation
 
 BATCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the annotators of a document come to.
-
-    ``annotation`` carries the rule as its source; ``open`` is how many differences no rule
-    decides (the annotation then holds what is agreed).
-    """
-
-    annotation: Annotation
-    open: int = 0
-
-
-Judge = Callable[[Sequence[Annotation]], Verdict]
-"""Decides on one document from its annotators' annotations, one each, by pseudonym."""
 
 
 @dataclass(frozen=True)
@@ -288,13 +273,3 @@ def _kept(parent: Release, ids: set[str]) -> set[str]:
 def _some(ids: Sequence[str], shown: int = 5) -> str:
     rest = len(ids) - shown
     return ", ".join(ids[:shown]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def single_or_open(annotations: Sequence[Annotation]) -> Verdict:
-    """The judge without a rule: one annotator decides; of several, what all of them say."""
-    first = annotations[0]
-    rule = Source.consensus("one annotator" if len(annotations) == 1 else "unanimous")
-    return Verdict(first.from_source(rule))
-
-
-__all__ = ["GoldBuilt", "Judge", "StoreDecisions", "Verdict", "build_gold", "decided_by"]
