@@ -34,8 +34,8 @@ MARKED = (
     "been sold to [FIRM Pennant Cloth].",
     "In [PLACE Whitby] the smokehouse of [FIRM Fell & Daughter] burned all night. "
     "[PERSON*1 Nell Fell] counted eleven barrels saved.",
-    "[PERSON Piet Vos] owns no boat and works for nobody, yet [FIRM Minch Lines] has paid his fines "
-    "in [PLACE Oban] for years.",
+    "[PERSON Piet Vos] owns no boat and works for nobody, yet [FIRM Minch Lines] has paid his "
+    "fines in [PLACE Oban] for years.",
     "Two clerks of [FIRM Harbour Trust] came to [PLACE Oban] with a ladder. "
     "[PERSON*1 Ida Quist], the younger, climbed it.",
     "At the [PLACE Leeds] hearing [PERSON*2 Tom Garrick] sat between the lawyers of "

@@ -33,7 +33,7 @@ def test_the_loop_runs_in_another_language_under_another_schema(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Ingest, predictions made elsewhere, push, correction, pull, gold, training, scores, export."""
+    """Ingest, predictions made elsewhere, push, pull, gold, training, scores, export."""
     monkeypatch.setenv("LABEL_STUDIO_URL", studio.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", studio.token)
     schema_file = tmp_path / "firms.yaml"
