@@ -28,6 +28,7 @@ _BAR = re.compile(rf"{_SPACE}+[|>›•·●■▪→/\\]{{1,2}}{_SPACE}+|{_SPAC
 _ARROW = re.compile(rf"{_SPACE}*»{_SPACE}*")
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _SENTENCE_END = re.compile(r"[.!?…:;]['\"»”’)\]\s\u00a0\u202f]*$")
+_FULL_STOP = re.compile(r"[.!?…]['\"»”’)\s\u00a0\u202f]*$")
 _QUOTED = re.compile(r"«[^»]*»|“[^”]*”")
 _URL = re.compile(r"(?:https?://|ftp://|www\.)\S+|\S+@\S+\.\w+|@\w+|#\w+", re.IGNORECASE)
 _BRACKETED = re.compile(r"^(?:\s*\[[^\[\]]{0,40}\]\s*)+$")
@@ -37,6 +38,7 @@ _NUMBER = re.compile(r"\d+")
 MENU_SEGMENTS = 3
 """From how many short segments on a line is a menu (four where only two spaces part them)."""
 PROSE_WORDS = 10
+SENTENCE_WORDS = 6
 LONG_WORDS = 25
 NOTICE_WORDS = 60
 SHORT_WORDS = 8
@@ -67,7 +69,11 @@ class _Segment:
     def prose(self) -> bool:
         if self.reason is not None or self.score >= 2:
             return False
-        return self.words >= LONG_WORDS or (self.words >= PROSE_WORDS and self.sentence)
+        if self.words >= LONG_WORDS or (self.words >= PROSE_WORDS and self.sentence):
+            return True
+        return (
+            self.words >= SENTENCE_WORDS and not self.score and bool(_FULL_STOP.search(self.text))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ def clean(text: str, language: str, line_of: Callable[[int], int] | None = None)
     _at_edges(segments, first, last, words)
     first, last = _zone(segments)
     _comments(segments, first, words)
-    _related(segments, words)
+    _related(segments, first, words)
     _duplicates(segments)
     _foreign(segments, words.language)
     first, last = _zone(segments)
@@ -277,6 +283,9 @@ def _is_byline(segment: _Segment, words: Words, edge: bool) -> bool:
     if dated and (edge or " " in match.group() or not segment.sentence):
         return True
     rest = folded[match.end() :].strip(" :")
+    named = segment.text.lstrip(" -–—|(*•")[match.end() :].lstrip(" :")[:1].isupper()
+    if named and segment.words <= SHORT_WORDS and not segment.sentence:
+        return True
     return edge and not segment.sentence and len(rest.split()) <= 7
 
 
@@ -304,7 +313,7 @@ _BULLETS = " >-–—•*[(|→►▶»■●▪+"
 _AFTER_HEADING = ":>-–—|•)]→»"
 
 
-def _related(segments: list[_Segment], words: Words) -> None:
+def _related(segments: list[_Segment], first: int, words: Words) -> None:
     """A heading of other articles goes with the headlines that follow it."""
     listing = False
     for segment in segments:
@@ -323,6 +332,12 @@ def _related(segments: list[_Segment], words: Words) -> None:
                 segment.reason = Reason.RELATED
             else:
                 listing = False
+    # A list above the article runs on to its title; the title is given back.
+    head = segments[: max(first, 0)]
+    if not any(segment.reason is None for segment in head):
+        listed = [s for s in head if s.reason is Reason.RELATED and s.words >= 4]
+        if listed and not words.related.match(listed[-1].folded.lstrip(_BULLETS)):
+            listed[-1].reason = None
 
 
 def _duplicates(segments: list[_Segment]) -> None:
@@ -367,34 +382,54 @@ def _foreign(segments: list[_Segment], language: str) -> None:
 
 
 _WIDGETS = frozenset({Reason.MENU, Reason.FORM, Reason.COMMENTS})
+_RUBRICS = _WIDGETS | {Reason.RUBRIC}
+_KNOWN = _RUBRICS | {Reason.BYLINE}
 
 
 def _beside(lines: list[list[_Segment]], segments: list[_Segment], first: int, last: int) -> None:
-    """Fragments outside the article that stand in one block with a menu or a form.
+    """Fragments that stand in one block with menus and forms, and the rest of the page's foot.
 
-    After the article, everything short that follows the first form is of it.
+    Inside the article a block must be furniture by half; above it one menu or form is enough; after
+    it everything short that follows the first form is of it.
     """
     if first < 0:
         return
     order = {id(segment): i for i, segment in enumerate(segments)}
-    title = max((i for i in range(first) if segments[i].reason is None), default=-1)
-    _column(segments[: max(title, 0)])
+    titles = _titles(segments[:first])
+    _column(segments[: max(titles, default=0)])
     for block in _blocks(lines):
-        rubrics = sum(segment.reason is Reason.RUBRIC for segment in block)
-        if rubrics < 2 and not any(segment.reason in _WIDGETS for segment in block):
-            continue
-        for segment in block:
-            place = order[id(segment)]
-            # The last line that is left before the article is its title, wherever it stands.
-            outside = place < title or place > last
-            if segment.reason is None and outside and _fragment(segment):
-                segment.reason = Reason.BESIDE
+        places = [order[id(segment)] for segment in block]
+        head = [i for i in places if i < first]
+        inside = [i for i in places if first <= i <= last]
+        if any(segments[i].reason in _WIDGETS for i in head) or _mostly(segments, head, _RUBRICS):
+            _drop_fragments(segments, [i for i in head if i not in titles])
+        if not any(segments[i].prose for i in inside) and _mostly(segments, inside, _KNOWN):
+            _drop_fragments(segments, inside)
     formed = False
     for segment in segments[last + 1 :]:
         if segment.reason in _WIDGETS:
             formed = True
         elif formed and segment.reason is None and segment.words <= 15:
             segment.reason = Reason.BESIDE
+
+
+def _titles(head: list[_Segment]) -> set[int]:
+    """Where the article's title may stand: the last line left above the article, and each line
+    right above who wrote it and when."""
+    left = [i for i, segment in enumerate(head) if segment.reason is None]
+    above = {i for i in left if i + 1 < len(head) and head[i + 1].reason is Reason.BYLINE}
+    return above | set(left[-1:])
+
+
+def _mostly(segments: list[_Segment], places: list[int], reasons: frozenset[Reason]) -> bool:
+    known = sum(segments[i].reason in reasons for i in places)
+    return bool(known) and 2 * known >= len(places)
+
+
+def _drop_fragments(segments: list[_Segment], places: list[int]) -> None:
+    for i in places:
+        if segments[i].reason is None and _fragment(segments[i]):
+            segments[i].reason = Reason.BESIDE
 
 
 def _column(segments: list[_Segment]) -> None:
