@@ -12,6 +12,7 @@ from __future__ import annotations
 import html
 import re
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -35,10 +36,15 @@ _HIDDEN = _tags(
     "style svg template textarea title video"
 )
 _FURNITURE = _tags("aside button dialog footer form menu nav")
+_CAPTIONS = frozenset({"figcaption", "caption"})
+_CAPTION_CLASS = re.compile(
+    r"(?<![a-z])(?:fig|wp-|image-|photo-)?(?:caption|legende?)(?![a-z])", re.I
+)
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _CLOSES_P = _BLOCKS - {"br", "button", "label"}
 _SPACES = " \t\n\r\f"
 _REFERENCE = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);?")
+_RUNS = re.compile("[ \t\n\r\f]+|[^ \t\n\r\f\0\ud800-\udfff]+|[\0\ud800-\udfff]")
 _PROSE_WORDS = 12
 _MIN_PART = 12
 _MOST = 0.5
@@ -58,6 +64,7 @@ class Block:
     starts: array[int] = field(default_factory=lambda: array("q"))
     ends: array[int] = field(default_factory=lambda: array("q"))
     linked: int = 0
+    caption: bool = False
 
     def within(self, tags: frozenset[str]) -> bool:
         return any(tag in tags for _, tag in self.path)
@@ -135,6 +142,7 @@ class _Reader(HTMLParser):
         self.serial = 0
         self.hidden = 0
         self.links = 0
+        self.captions: set[int] = set()
         self.current: Block | None = None
         self.chars: list[str] = []
         self.broken = False
@@ -165,6 +173,9 @@ class _Reader(HTMLParser):
             return
         self.serial += 1
         self.stack.append((self.serial, tag))
+        classes = next((value or "" for name, value in attrs if name == "class"), "")
+        if tag in _CAPTIONS or _CAPTION_CLASS.search(classes):
+            self.captions.add(self.serial)
         self.hidden += tag in _HIDDEN
         self.links += tag == "a"
 
@@ -195,8 +206,12 @@ class _Reader(HTMLParser):
         if self.hidden:
             return
         start = self.place()
-        for i, char in enumerate(data):
-            self.put(char, start + i, start + i + 1)
+        for match in _RUNS.finditer(data):
+            low, high = start + match.start(), start + match.end()
+            if high - low == 1 or match.group()[0] in _SPACES:
+                self.put(match.group()[0], low, low + 1)
+            else:
+                self.put_run(match.group(), low, high)
 
     def handle_entityref(self, name: str) -> None:
         self.reference()
@@ -242,10 +257,21 @@ class _Reader(HTMLParser):
             char = " "
         if self.current is None:
             self.current = Block(tuple(self.stack), self.broken)
+            self.current.caption = any(serial in self.captions for serial, _ in self.stack)
         self.chars.append(char)
         self.current.starts.append(start)
         self.current.ends.append(end)
         self.current.linked += bool(self.links)
+
+    def put_run(self, run: str, start: int, end: int) -> None:
+        """Many characters at once, none of them a space or one that must be replaced."""
+        self.put(run[0], start, start + 1)
+        block = self.current
+        if block is not None:
+            self.chars.extend(run[1:])
+            block.starts.extend(range(start + 1, end))
+            block.ends.extend(range(start + 2, end + 1))
+            block.linked += (len(run) - 1) * bool(self.links)
 
     def flush(self, by_break: bool) -> None:
         block, chars = self.current, self.chars
@@ -282,7 +308,9 @@ def _coverage(blocks: list[Block], extracted: str) -> tuple[list[int], int]:
     lost = 0
     cursor = 0
     for line in extracted.splitlines():
-        cursor, missed = _take(line.split(), stream, taken, cursor)
+        # trafilatura writes list items with a hyphen of its own.
+        words = line.removeprefix("- ").split()
+        cursor, missed = _take(words, stream, taken, cursor)
         lost += missed
     covered = [0] * len(blocks)
     for place, mark in enumerate(taken):
@@ -334,9 +362,8 @@ def _choose(blocks: list[Block], covered: list[int]) -> list[bool]:
         if chosen[i] or block.within(_FURNITURE):
             continue
         inside = home <= {serial for serial, _ in block.path}
-        caption = block.within(frozenset({"figcaption", "caption"}))
-        between = low < i < high and block.prose and inside and not caption
-        chosen[i] = between or (caption and inside)
+        between = low < i < high and block.prose
+        chosen[i] = inside and (between or block.caption)
     headings = [
         i
         for i in range(low)
@@ -379,13 +406,28 @@ def _join(blocks: list[Block], chosen: list[bool], lost: int) -> Article:
             out.append(gap)
             length += len(gap)
         previous = i
-        for offset, (start, end) in enumerate(zip(block.starts, block.ends, strict=True)):
-            place = length + offset
+        for low, high, start, end in _runs(block):
             if start < end:
-                pieces.append(Piece(place, place + 1, start, end))
+                pieces.append(Piece(length + low, length + high, start, end))
             else:  # the second character of a reference belongs to its piece
                 last = pieces[-1]
-                pieces[-1] = Piece(last.start, place + 1, last.source_start, last.source_end)
+                pieces[-1] = Piece(last.start, length + high, last.source_start, last.source_end)
         out.append(block.text)
         length += len(block.text)
     return Article("".join(out), OffsetMap.of(pieces), tuple(outside), lost)
+
+
+def _runs(block: Block) -> Iterator[tuple[int, int, int, int]]:
+    """The block's characters with their source, neighbours that stand so in both together."""
+    starts, ends = block.starts, block.ends
+    low = 0
+    for i in range(1, len(starts) + 1):
+        joined = (
+            i < len(starts)
+            and ends[i - 1] == starts[i]
+            and ends[i] - starts[i] == 1
+            and ends[i - 1] - starts[i - 1] == 1
+        )
+        if not joined and low < len(starts):
+            yield low, i, starts[low], ends[i - 1]
+            low = i
