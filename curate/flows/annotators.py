@@ -67,7 +67,7 @@ def invite(
 
 def _kept_password(path: Path) -> str:
     from curate.labelstudio.people import new_password
-    from curate.labelstudio.server import write_private
+    from curate.labelstudio.files import write_private
 
     if path.exists():
         return read_password(path)

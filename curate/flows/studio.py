@@ -32,7 +32,12 @@ def up(studio: EmbeddedStudio, reporter: Reporter, *, port: int | None, timeout:
                 advance(int(seconds) - shown)
                 shown = int(seconds)
 
-        return studio.up(port=port, timeout=timeout, on_wait=on_wait)
+        started = studio.up(port=port, timeout=timeout, on_wait=on_wait)
+    if started.moved_from is not None:
+        reporter.warn(
+            f"Label Studio was at {started.moved_from} before and is at {started.url} now"
+        )
+    return started
 
 
 def environment(studio: EmbeddedStudio) -> dict[str, str]:

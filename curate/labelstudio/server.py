@@ -32,6 +32,7 @@ from curate.errors import (
 )
 from curate.labelstudio import boot, ports
 from curate.labelstudio.faults import clean
+from curate.labelstudio.files import open_file, write_private
 
 START_SECONDS = 180.0
 """A first start takes half a minute (migrations); a slow disk may take longer."""
@@ -88,12 +89,16 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The outcome of ``up``: ``fresh`` is False where it was up already."""
+    """The outcome of ``up``: ``fresh`` is False where it was up already.
+
+    ``moved_from`` is the address before, where another program has taken its port since.
+    """
 
     url: str
     pid: int
     fresh: bool
     seconds: float
+    moved_from: str | None = None
 
 
 class EmbeddedStudio:
@@ -139,7 +144,8 @@ class EmbeddedStudio:
             self._login(create=True)
             if port is not None and not ports.is_free(port):
                 raise UsageError(f"port {port} is taken; choose another, or leave --port out")
-            offered = [port] if port is not None else ports.candidates(self._last_port())
+            before = self._last_port()
+            offered = [port] if port is not None else ports.candidates(before)
             for attempt, chosen in enumerate(offered, 1):
                 mark = self._rotate_log()
                 pid = self._spawn(chosen)
@@ -154,7 +160,8 @@ class EmbeddedStudio:
                     self._stop(pid)
                     self._set_data_aside()
                     continue
-                return Started(_url(chosen), pid, True, time.monotonic() - began)
+                moved = None if before is None or before == chosen else _url(before)
+                return Started(_url(chosen), pid, True, time.monotonic() - began, moved)
         raise UnreachableError(
             "the embedded Label Studio found no port to itself; try again, or choose one with "
             "--port"
@@ -244,7 +251,7 @@ class EmbeddedStudio:
         import fcntl
 
         began = time.monotonic()
-        with _open_file(self.folder / "command.lock") as lock:
+        with open_file(self.folder / "command.lock") as lock:
             while True:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -274,7 +281,7 @@ class EmbeddedStudio:
 
         if not self._lock_path.exists():
             return False
-        with _open_file(self._lock_path) as lock:
+        with open_file(self._lock_path) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -314,7 +321,7 @@ class EmbeddedStudio:
         import fcntl
 
         record = {"port": port, "at": time.time(), "folder": str(self.folder)}
-        with _open_file(self._lock_path) as lock, self._log_file() as log:
+        with open_file(self._lock_path) as lock, self._log_file() as log:
             for _ in range(40):  # somebody who asks for the status holds it for a moment
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -501,7 +508,7 @@ class EmbeddedStudio:
 
     @contextlib.contextmanager
     def _log_file(self) -> Iterator[int]:
-        with _open_file(self.log_path, os.O_APPEND) as log:
+        with open_file(self.log_path, os.O_APPEND) as log:
             yield log
 
     def _rotate_log(self) -> int:
@@ -539,35 +546,6 @@ class _PortLostError(Exception):
 
 class _StaleDataError(Exception):
     """The data stem from a first start that never ended; they hold nothing of anybody's."""
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only the user may read, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            os.fchmod(stream.fileno(), 0o600)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise DiskError(f"cannot be written: {error.strerror}", path=path) from None
-
-
-@contextlib.contextmanager
-def _open_file(path: Path, flags: int = 0) -> Iterator[int]:
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
-    except OSError as error:
-        raise DiskError(f"cannot be opened: {error.strerror}", path=path) from None
-    try:
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def _url(port: int) -> str:

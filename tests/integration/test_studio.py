@@ -242,6 +242,7 @@ def test_a_crash_is_told_and_mended(own: EmbeddedStudio) -> None:
         assert "another program" in own.status().detail
         second = own.up()
         assert second.url != first.url
+        assert second.moved_from == first.url
         assert own.status().is_up
 
 
