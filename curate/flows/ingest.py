@@ -34,8 +34,8 @@ class IngestResult:
     """What became of the records: ``read`` = ``added`` + ``unchanged`` + ``duplicates`` +
     ``conflicts``.
 
-    ``unchanged`` were in the store already under this id; ``duplicates`` have the text of another
-    document; ``conflicts`` have another text than the document of their id, and are among
+    ``unchanged`` were in the store before, under this id; ``duplicates`` have the text of another
+    record or document; ``conflicts`` have another text than the document of their id, and are among
     ``rejected``.  ``near_duplicates`` are the groups that an added document belongs to.
     """
 
@@ -108,6 +108,7 @@ class _Work:
         # What a dry run would have stored by now; a real run finds it in the store.
         self.pending: dict[str, Document] = {}
         self.groups: dict[str, str] = {}
+        self.added: set[str] = set()
 
     def take(self, item: Ingested) -> None:
         self.result.read += 1
@@ -175,7 +176,10 @@ class _Work:
             document = item.document
             known = ids.get(document.id)
             if known == document.digest:
-                self.result.unchanged += 1
+                if document.id in self.added:
+                    self.result.duplicates += 1
+                else:
+                    self.result.unchanged += 1
             elif known is not None:
                 self.result.conflicts += 1
                 self.result.rejected.append(
@@ -191,6 +195,7 @@ class _Work:
             else:
                 ids[document.id] = document.digest
                 digests[document.digest] = document.id
+                self.added.add(document.id)
                 fresh.append(item)
         self.result.added += len(fresh)
         if self.dry_run:
