@@ -1,0 +1,3 @@
+"""How far annotators agree, and what several of them come to."""
+
+from __future__ import annotations

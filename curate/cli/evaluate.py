@@ -1,4 +1,4 @@
-"""curate evaluate · compare."""
+"""curate evaluate · compare (and agreement, which stands in a module of its own)."""
 
 from __future__ import annotations
 
@@ -58,6 +58,9 @@ SeedOption = Annotated[int | None, typer.Option(help="Seed of the draws.", min=0
 
 
 def register(app: typer.Typer) -> None:
+    from curate.cli.agreement import register as register_agreement
+
+    register_agreement(app)
     app.command(
         epilog="Example: curate evaluate predictions.jsonl --gold gold.jsonl --split test\n\n"
         "docs/scoring.md says what each number counts."
