@@ -161,7 +161,7 @@ class _Demo:
 
     def _password_file(self, email: str) -> Path:
         from curate.labelstudio.people import new_password
-        from curate.labelstudio.server import write_private
+        from curate.labelstudio.files import write_private
 
         path = self.workspace / ".curate" / f"demo-{email.split('@')[0]}.password"
         if not path.exists():

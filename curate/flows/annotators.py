@@ -66,8 +66,8 @@ def invite(
 
 
 def _kept_password(path: Path) -> str:
-    from curate.labelstudio.people import new_password
     from curate.labelstudio.files import write_private
+    from curate.labelstudio.people import new_password
 
     if path.exists():
         return read_password(path)
