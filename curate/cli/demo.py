@@ -160,8 +160,8 @@ class _Demo:
         return entered
 
     def _password_file(self, email: str) -> Path:
-        from curate.labelstudio.people import new_password
         from curate.labelstudio.files import write_private
+        from curate.labelstudio.people import new_password
 
         path = self.workspace / ".curate" / f"demo-{email.split('@')[0]}.password"
         if not path.exists():
