@@ -18,12 +18,15 @@ from curate.offsets import OffsetMap, Piece
 
 _LINE_END = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _SPACE = r"[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
-_OUTER = " \t\u00a0\u1680\u202f\u205f\u3000\u200b\u2060\ufeff\u00ad" + "".join(
-    map(chr, range(0x2000, 0x200B))
+_CONTROLS = "\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f"
+_UNSEEN = re.compile(f"[\u00ad\u200b\u2060\ufeff{_CONTROLS}]")
+_OUTER = "".join(
+    char
+    for char in map(chr, (*range(0x100), 0x1680, *range(0x2000, 0x2070), 0x3000, 0xFEFF))
+    if char != "\n" and (re.match(_SPACE, char) or _UNSEEN.match(char))
 )
 _WIDE = re.compile(rf"{_SPACE}{{3,}}|\t+")
 _DOUBLE = re.compile(rf"{_SPACE}{{2,}}|\t+")
-_UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f]")
 _BAR = re.compile(rf"{_SPACE}+[|>›•·●■▪→/\\]{{1,2}}{_SPACE}+|{_SPACE}*(?:\||:::?|•|›){_SPACE}*")
 _ARROW = re.compile(rf"{_SPACE}*»{_SPACE}*")
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
@@ -100,7 +103,7 @@ def clean(text: str, language: str, line_of: Callable[[int], int] | None = None)
     _at_edges(segments, first, last, words)
     first, last = _zone(segments)
     _comments(segments, first, words)
-    _related(segments, first, words)
+    _related(lines, segments, first, words)
     _duplicates(segments)
     _foreign(segments, words.language)
     first, last = _zone(segments)
@@ -245,9 +248,22 @@ def _is_dateline(folded: str, words: Words) -> bool:
 
 
 def _zone(segments: list[_Segment]) -> tuple[int, int]:
-    """The positions of the first and the last line of prose; (-1, -1) where there is none."""
+    """The positions of the first and the last line of prose; (-1, -1) where there is none.
+
+    Short sentences that follow belong to it, up to the first notice or heading of other matter.
+    """
     prose = [i for i, segment in enumerate(segments) if segment.prose]
-    return (prose[0], prose[-1]) if prose else (-1, -1)
+    if not prose:
+        return -1, -1
+    last = prose[-1]
+    for i in range(last + 1, len(segments)):
+        segment = segments[i]
+        if segment.strong or segment.reason in (Reason.COMMENTS, Reason.RELATED):
+            break
+        full = segment.words >= 4 and not segment.score and _FULL_STOP.search(segment.text)
+        if segment.reason is None and full:
+            last = i
+    return prose[0], last
 
 
 def _at_edges(segments: list[_Segment], first: int, last: int, words: Words) -> None:
@@ -286,6 +302,8 @@ def _is_byline(segment: _Segment, words: Words, edge: bool) -> bool:
     named = segment.text.lstrip(" -–—|(*•")[match.end() :].lstrip(" :")[:1].isupper()
     if named and segment.words <= SHORT_WORDS and not segment.sentence:
         return True
+    if not rest and folded.endswith(":"):
+        return True
     return edge and not segment.sentence and len(rest.split()) <= 7
 
 
@@ -313,10 +331,18 @@ _BULLETS = " >-–—•*[(|→►▶»■●▪+"
 _AFTER_HEADING = ":>-–—|•)]→»"
 
 
-def _related(segments: list[_Segment], first: int, words: Words) -> None:
+def _related(
+    lines: list[list[_Segment]], segments: list[_Segment], first: int, words: Words
+) -> None:
     """A heading of other articles goes with the headlines that follow it."""
+    blocks = {id(s): number for number, block in enumerate(_blocks(lines)) for s in block}
     listing = False
-    for segment in segments:
+    begun: int | None = None
+    for i, segment in enumerate(segments):
+        block = blocks[id(segment)]
+        # Above the article a blank line ends the list: what follows may be the title.
+        if listing and i < first and begun is not None and block != begun:
+            listing = False
         folded = segment.folded.lstrip(_BULLETS)
         match = words.related.match(folded)
         if match and segment.words <= LONG_WORDS:
@@ -324,12 +350,14 @@ def _related(segments: list[_Segment], first: int, words: Words) -> None:
             # « À lire le rapport » is prose; « À lire : … », « À LIRE … » and « À lire » are not.
             shouted = segment.text.lstrip(_BULLETS)[: match.end()].isupper()
             if not rest or rest[0] in _AFTER_HEADING or shouted:
-                listing = listing or not rest.strip(_AFTER_HEADING + " ")
+                if not rest.strip(_AFTER_HEADING + " "):
+                    listing, begun = True, None
                 segment.reason = segment.reason or Reason.RELATED
                 continue
         if listing and segment.reason is None:
             if segment.words <= 18 and not segment.text.rstrip().endswith((".", "»", "”")):
                 segment.reason = Reason.RELATED
+                begun = block if begun is None else begun
             else:
                 listing = False
     # A list above the article runs on to its title; the title is given back.
@@ -365,11 +393,12 @@ def _key(folded: str) -> str:
 
 
 def _is_page_title(folded: str, keys: set[str]) -> bool:
-    """Whether a line is another line and the name of the site: "Title - Site", "Title | Site"."""
+    """Whether a line is another line and a name: "Title - Site", "Section | Title"."""
     for match in re.finditer(r" (?:[-–—|»:•·]|::) ", folded):
-        title, site = _key(folded[: match.start()]), _key(folded[match.end() :])
-        if title in keys and len(title.split()) >= 4 and 1 <= len(site.split()) <= 6:
-            return True
+        left, right = _key(folded[: match.start()]), _key(folded[match.end() :])
+        for title, site in ((left, right), (right, left)):
+            if title in keys and len(title.split()) >= 4 and 1 <= len(site.split()) <= 6:
+                return True
     return False
 
 

@@ -364,13 +364,17 @@ def _choose(blocks: list[Block], covered: list[int]) -> list[bool]:
         inside = home <= {serial for serial, _ in block.path}
         between = low < i < high and block.prose
         chosen[i] = inside and (between or block.caption)
-    headings = [
-        i
-        for i in range(low)
-        if blocks[i].within(frozenset({"h1"})) and not blocks[i].within(_FURNITURE)
-    ]
-    if headings and not any(chosen[i] for i in headings):
-        chosen[headings[-1]] = True
+    # The title is the nearest heading of the highest level above the first paragraph.
+    for level in ("h1", "h2", "h3"):
+        headings = [
+            i
+            for i in range(low)
+            if blocks[i].within(frozenset({level})) and not blocks[i].within(_FURNITURE)
+        ]
+        if headings:
+            if not any(chosen[i] for i in headings) and (level == "h1" or low - headings[-1] <= 4):
+                chosen[headings[-1]] = True
+            break
     return chosen
 
 
