@@ -19,9 +19,9 @@ from curate.cli.common import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from curate.gold.building import Recipe
     from curate.gold.judge import Judge
     from curate.gold.opening import GoldSet
-    from curate.gold.splits import SplitRule
 
 group = typer.Typer(
     no_args_is_help=True, help="Releases of gold: built from decisions, numbered, never rewritten."
@@ -108,19 +108,12 @@ def build(
 ) -> None:
     """Publish the next release from the decisions in the store."""
     from curate.flows.gold_build import build_gold
-    from curate.gold.building import Recipe
 
     context = context_of(ctx)
-    recipe = Recipe(
-        corpus=context.settings.corpus.name,
-        schema=context.schema,
-        splits=_split_rule(context, by_date),
-        notes=notes,
-    )
     result = build_gold(
         context.store,
         context.gold,
-        recipe,
+        _recipe(context, by_date, notes),
         _judge(context),
         TerminalReporter(),
         version=version,
@@ -136,12 +129,18 @@ def build(
     emit(result.as_dict(), as_json, table)
 
 
-def _split_rule(context: Context, by_date: bool) -> SplitRule:
+def _recipe(context: Context, by_date: bool = False, notes: str = "") -> Recipe:
+    from curate.gold.building import Recipe
     from curate.gold.splits import SplitRule
 
     corpus = context.settings.corpus
     ratios = {str(split): weight for split, weight in corpus.splits.items()}
-    return SplitRule(salt=corpus.salt, ratios=ratios, by_date=by_date)
+    return Recipe(
+        corpus=corpus.name,
+        schema=context.schema,
+        splits=SplitRule(salt=corpus.salt, ratios=ratios, by_date=by_date),
+        notes=notes,
+    )
 
 
 def _judge(context: Context) -> Judge:
@@ -309,6 +308,122 @@ def verify(
     emit(data, as_json, table)
     if not ok:
         raise typer.Exit(1)
+
+
+@group.command(epilog="Example: curate gold blame depeche-01")
+def blame(
+    ctx: typer.Context,
+    document: Annotated[str, typer.Argument(help="A document's id.")],
+    version: Annotated[str, typer.Option(help="A version, `latest` or a release's folder.")] = (
+        "latest"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """How each entity and relation of a document came about."""
+    from curate.flows.gold_lint import blame_document
+
+    found = blame_document(_open(ctx, version), document)
+    data = {
+        "document": found.document,
+        "told": list(found.head),
+        "items": [story.as_dict() for story in found.items],
+    }
+
+    def table(console: Console) -> None:
+        from curate.cli.gold_tables import blame_table
+
+        blame_table(console, found)
+
+    emit(data, as_json, table)
+
+
+@group.command(epilog="Example: curate gold lint --rule repeat --rule article")
+def lint(
+    ctx: typer.Context,
+    gold: Annotated[
+        str | None,
+        typer.Argument(
+            help="A version, `latest`, a folder or a file; default: the store's decisions.",
+            show_default=False,
+        ),
+    ] = None,
+    rule: Annotated[list[str] | None, typer.Option(help="Only these rules.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many findings to show.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """What looks wrong, the surest first; exits 1 if anything does."""
+    from curate.flows.gold_lint import lint_set, lint_store
+
+    context = context_of(ctx)
+    if gold is None:
+        findings = lint_store(context.store, context.schema, _judge(context), rule)
+    else:
+        opened = _open(ctx, gold)
+        findings = lint_set(opened, _schema(ctx, opened), rule)
+    data = {"ok": not findings, "findings": [finding.as_dict() for finding in findings]}
+
+    def table(console: Console) -> None:
+        from curate.cli.gold_tables import lint_table
+
+        lint_table(console, findings, limit)
+
+    emit(data, as_json, table)
+    if findings:
+        raise typer.Exit(1)
+
+
+@decisions_group.command("export", epilog="Example: curate gold decisions export decisions.jsonl")
+def decisions_export(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+    version: Annotated[
+        str | None,
+        typer.Option(help="The decisions a release was built from; default: the store's."),
+    ] = None,
+    allow_open: Annotated[
+        bool,
+        typer.Option("--allow-open", help="Leave out test documents with open differences."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the decisions with their provenance; a release can be rebuilt from them elsewhere."""
+    from curate.errors import UsageError
+    from curate.flows.gold_decisions import export_decisions, export_release_decisions
+
+    context = context_of(ctx)
+    if version is not None:
+        gold = _open(ctx, version)
+        if gold.release is None:
+            raise UsageError(f"{gold.path} is no release")
+        result = export_release_decisions(gold.release, file)
+    else:
+        result = export_decisions(
+            context.store,
+            context.gold,
+            _recipe(context),
+            _judge(context),
+            file,
+            TerminalReporter(),
+            allow_open=allow_open,
+        )
+
+    def table(console: Console) -> None:
+        console.print(f"wrote {result.decisions} decisions to {file}", markup=False)
+
+    emit(result.as_dict(), as_json, table)
+
+
+@decisions_group.command("import", epilog="Example: curate gold decisions import decisions.jsonl")
+def decisions_import(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A file that `decisions export` wrote.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Enter decisions with their provenance; a document already decided is replaced."""
+    from curate.flows.gold_decisions import import_decisions
+
+    context = context_of(ctx)
+    _tell_import(import_decisions(context.store, file, context.schema, TerminalReporter()), as_json)
 
 
 @group.command(epilog="Example: curate gold export --format spacy --split train -o train.spacy")

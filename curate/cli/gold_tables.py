@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from curate.flows.gold_build import GoldBuilt
     from curate.flows.gold_diff import GoldDiff
     from curate.flows.gold_export import Exported
+    from curate.gold.blame import Blame
+    from curate.gold.lint import Finding
     from curate.gold.manifest import Manifest
 
 SHOWN = 40
@@ -160,6 +162,36 @@ def export_table(console: Console, result: Exported) -> None:
     )
     for reason, count in sorted(loss.lost.items()):
         say(console, f"  {reason}: {count} (such as {loss.examples[reason][0]})")
+
+
+def blame_table(console: Console, found: Blame) -> None:
+    say(console, found.document)
+    for line in found.head:
+        say(console, f"  {line}")
+    for rejected in (False, True):
+        stories = [story for story in found.items if story.rejected is rejected]
+        if rejected and stories:
+            say(console, "not taken:")
+        for story in stories:
+            say(console, story.text)
+            for line in story.told:
+                say(console, f"    {line}")
+
+
+def lint_table(console: Console, findings: Sequence[Finding], limit: int) -> None:
+    if not findings:
+        say(console, "nothing found")
+        return
+    for finding in findings[:limit]:
+        say(console, f"{finding.document}:{finding.start}  {finding.rule}  {finding.message}")
+        say(console, f"    {finding.context}")
+    counts: dict[str, int] = {}
+    for finding in findings:
+        counts[finding.rule] = counts.get(finding.rule, 0) + 1
+    total = ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items()))
+    say(console, f"{len(findings)} findings: {total}")
+    if len(findings) > limit:
+        say(console, f"the first {limit} are shown; see --limit and --json")
 
 
 def change_line(change: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from curate import similarity
 from curate.errors import FindingsError
 from curate.flows.reporter import Reporter
-from curate.gold.building import Built, Recipe, build, plan_splits
+from curate.gold.building import Built, Recipe, build, places_of, plan_splits
 from curate.gold.items import Decided
 from curate.gold.judge import Judge
 from curate.gold.provenance import Opinion, trace
@@ -74,6 +74,7 @@ class StoreDecisions:
     judged: list[str] = field(default_factory=list)
     open: dict[str, int] = field(default_factory=dict)
     _groups: dict[str, str] = field(default_factory=dict)
+    _near: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _dates: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -102,7 +103,10 @@ class StoreDecisions:
         return rest
 
     def members(self) -> list[Member]:
-        return [Member(key, self._groups.get(key), self._dates.get(key)) for key in self.ids]
+        return [
+            Member(key, self._groups.get(key), self._dates.get(key), self._near.get(key, ()))
+            for key in self.ids
+        ]
 
     def decided(self, ids: Sequence[str]) -> Iterator[Decided]:
         judged = set(self.judged)
@@ -151,7 +155,7 @@ class StoreDecisions:
         for document_id, group in self.unit.documents.groups().items():
             if document_id in wanted:
                 by_group[group].append(document_id)
-        self._groups = {}
+        self._groups, self._near = {}, {}
         for members in by_group.values():
             if len(members) == 1:
                 self._groups[members[0]] = members[0]
@@ -159,6 +163,9 @@ class StoreDecisions:
             texts = {d.id: d.text for d in self.unit.documents.many(sorted(members))}
             pairs = similarity.near_duplicate_pairs(texts)
             self._groups.update(similarity.groups(texts, pairs))
+            for pair in pairs:
+                self._near[pair.a] = (*self._near.get(pair.a, ()), pair.b)
+                self._near[pair.b] = (*self._near.get(pair.b, ()), pair.a)
 
     def read_dates(self) -> None:
         """Read the documents' dates, which only a split by date needs."""
@@ -206,48 +213,9 @@ def build_gold(
     with ``allow_open`` they are left out.
     """
     with store.read() as unit:
-        source = StoreDecisions.of(unit, recipe.schema, judge)
-        versions = published(folder)
-        parent = Release(folder / str(versions[-1])) if versions else None
-        by_date = recipe.splits.by_date or (
-            parent is not None and parent.manifest.splits.get("method") == "date"
-        )
-        if by_date:
-            source.read_dates()
-        waiting: list[str] = []
-        if source.open:
-            plan = plan_splits(source.members(), parent, recipe.splits)
-            waiting = sorted(
-                key
-                for key in source.open
-                if key in plan.places and plan.places[key].split == "test"
-            )
-        if waiting and not allow_open:
-            differences = sum(source.open[key] for key in waiting)
-            raise FindingsError(
-                f"{len(waiting)} documents of the test split have {differences} differences "
-                f"between annotators that no rule decides ({_some(waiting)}); decide them with "
-                "`curate review push`, pin a rule in curate.toml ([consensus] pinned), or leave "
-                "them out with --allow-open"
-            )
-        if waiting:
-            reporter.warn(
-                f"{len(waiting)} documents of the test split are left out, their differences being "
-                f"open: {_some(waiting)}"
-            )
-            source = source.without(waiting)
-        elif source.open:
-            reporter.warn(
-                f"{len(source.open)} documents outside the test split have differences that no "
-                "rule decides; of these the release holds what the annotators agree on"
-            )
-        if parent is not None and source.ids:
-            leaving = int(parent.manifest.counts["documents"]) - len(_kept(parent, set(source.ids)))
-            if leaving:
-                reporter.warn(
-                    f"{leaving} documents of {parent.version} are not decided in this store: "
-                    "they leave the release"
-                )
+        found = StoreDecisions.of(unit, recipe.schema, judge)
+        source, waiting = settle(found, folder, recipe, reporter, allow_open=allow_open)
+        _warn_of_leaving(source, folder, reporter)
         reporter.step(f"building from {len(source.ids)} decided documents")
         built = build(source, folder, recipe, version=version, dry_run=dry_run)
     for document_id, splits in built.quarantined.items():
@@ -257,17 +225,66 @@ def build_gold(
         )
     return GoldBuilt(
         built,
-        open_documents=len(source.open),
-        open_differences=sum(source.open.values()),
+        open_documents=len(found.open),
+        open_differences=sum(found.open.values()),
         left_out=tuple(waiting),
         dry_run=dry_run,
     )
 
 
-def _kept(parent: Release, ids: set[str]) -> set[str]:
-    from curate.gold.building import places_of
+def settle(
+    source: StoreDecisions, folder: Path, recipe: Recipe, reporter: Reporter, *, allow_open: bool
+) -> tuple[StoreDecisions, list[str]]:
+    """The decisions that a release may hold, and the documents left out.
 
-    return places_of(parent).keys() & ids
+    Raises FindingsError while documents of the test split have differences that no rule decides;
+    with ``allow_open`` they are left out.
+    """
+    versions = published(folder)
+    parent = Release(folder / str(versions[-1])) if versions else None
+    if recipe.splits.by_date or (
+        parent is not None and parent.manifest.splits.get("method") == "date"
+    ):
+        source.read_dates()
+    if not source.open:
+        return source, []
+    plan = plan_splits(source.members(), parent, recipe.splits)
+    waiting = sorted(
+        key for key in source.open if key in plan.places and plan.places[key].split == "test"
+    )
+    if waiting and not allow_open:
+        differences = sum(source.open[key] for key in waiting)
+        raise FindingsError(
+            f"{len(waiting)} documents of the test split have {differences} differences between "
+            f"annotators that no rule decides ({_some(waiting)}); decide them with `curate review "
+            "push`, pin a rule in curate.toml ([consensus] pinned), or leave them out with "
+            "--allow-open"
+        )
+    if waiting:
+        reporter.warn(
+            f"{len(waiting)} documents of the test split are left out, their differences being "
+            f"open: {_some(waiting)}"
+        )
+    elsewhere = len(source.open) - len(waiting)
+    if elsewhere:
+        reporter.warn(
+            f"{elsewhere} documents outside the test split have differences that no rule decides; "
+            "of these the release holds what the annotators agree on"
+        )
+    return source.without(waiting) if waiting else source, waiting
+
+
+def _warn_of_leaving(source: StoreDecisions, folder: Path, reporter: Reporter) -> None:
+    versions = published(folder)
+    if not versions or not source.ids:
+        return
+    parent = Release(folder / str(versions[-1]))
+    leaving = len(places_of(parent).keys() - set(source.ids))
+    if leaving:
+        reporter.warn(
+            f"{leaving} documents of {parent.version} are not decided in this store: they leave "
+            "the release"
+        )
 
 
 def _some(ids: Sequence[str], shown: int = 5) -> str:

@@ -65,7 +65,9 @@ class Incoming:
 
 
 @dataclass
-class _Counts:
+class Counts:
+    """What has been entered so far."""
+
     records: int = 0
     added: int = 0
     replaced: int = 0
@@ -157,10 +159,11 @@ def import_gold(
         reporter.warn(str(error))
     for kind, count in sorted(ignored.items()):
         reporter.warn(f"{count} lines of kind {kind} have no place in an annotation: left out")
-    return _result(counts, errors)
+    return result_of(counts, errors)
 
 
-def _result(counts: _Counts, errors: list[DataError]) -> Imported:
+def result_of(counts: Counts, errors: list[DataError]) -> Imported:
+    """The outcome of an import."""
     return Imported(
         records=counts.records,
         added=counts.added,
@@ -181,12 +184,12 @@ def enter(
     path: Path,
     errors: list[DataError] | None,
     advance: Callable[[int], None],
-) -> _Counts:
+) -> Counts:
     """Enter decisions batch by batch; new documents are entered and grouped with them.
 
     Raises DataError where a text differs from the store's, or collects it in ``errors``.
     """
-    counts = _Counts()
+    counts = Counts()
     known = dict(unit.documents.signatures())
     groups = unit.documents.groups()
     stream = iter(incoming)
@@ -204,7 +207,7 @@ def _enter_batch(
     batch: list[Incoming],
     path: Path,
     errors: list[DataError] | None,
-    counts: _Counts,
+    counts: Counts,
 ) -> None:
     digests = unit.documents.digests_by_id(item.document.id for item in batch)
     decided = {

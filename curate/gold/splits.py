@@ -33,11 +33,16 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A document to be split: its id, its known near-duplicate group, its date (ISO 8601)."""
+    """A document to be split: its id, its known near-duplicate group, its date (ISO 8601).
+
+    ``near`` are the ids of its near duplicates, where they are known one by one: they tell which
+    document of a group is the bridge.
+    """
 
     id: str
     group: str | None = None
     date: str | None = None
+    near: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +134,21 @@ def assign(members: Iterable[Member], frozen: Mapping[str, Place], rule: SplitRu
             fresh[group[0].id] = new
             continue
         splits = sorted({place.split for place in old.values()}, key=SPLITS.index)
-        if len(splits) > 1:
-            quarantined.update({m.id: tuple(splits) for m in new})
+        if len(splits) == 1:
+            name = min(place.group for place in old.values())
+            places.update({m.id: Place(name, splits[0]) for m in new})
             continue
-        name = min(place.group for place in old.values())
-        places.update({m.id: Place(name, splits[0]) for m in new})
+        for part in _parted(new, old):
+            beside = sorted(
+                {old[key].split for m in part for key in m.near if key in old}, key=SPLITS.index
+            )
+            if len(beside) > 1 or not any(m.near for m in part):
+                quarantined.update({m.id: tuple(beside or splits) for m in part})
+            elif beside:
+                name = min(old[key].group for m in part for key in m.near if key in old)
+                places.update({m.id: Place(name, beside[0]) for m in part})
+            else:
+                fresh[part[0].id] = part
     held: dict[str, set[str]] = {split: set() for split in SPLITS}
     for place in places.values():
         held[place.split].add(place.group)
@@ -144,6 +159,37 @@ def assign(members: Iterable[Member], frozen: Mapping[str, Place], rule: SplitRu
     for name, split in chosen.items():
         places.update({m.id: Place(name, split) for m in fresh[name]})
     return SplitPlan(places, dict(sorted(quarantined.items())), rule)
+
+
+def _parted(new: Sequence[Member], old: Mapping[str, Place]) -> list[list[Member]]:
+    """The new members of a group that stands on two sides, parted into what hangs together.
+
+    First those that are near duplicates of both sides, each alone: they are the bridge.  Without
+    them the rest falls apart, or else hangs together across the sides and is a bridge as a whole.
+    """
+    bridges = [m for m in new if len({old[key].split for key in m.near if key in old}) > 1]
+    rest = {m.id: m for m in new if m not in bridges}
+    near: dict[str, set[str]] = defaultdict(set)
+    for m in rest.values():
+        for key in m.near:
+            if key in rest:
+                near[m.id].add(key)
+                near[key].add(m.id)
+    parts = [[m] for m in bridges]
+    seen: set[str] = set()
+    for start in rest:
+        if start in seen:
+            continue
+        part, queue = [], [start]
+        seen.add(start)
+        while queue:
+            key = queue.pop()
+            part.append(rest[key])
+            fresh = near[key] - seen
+            seen |= fresh
+            queue.extend(fresh)
+        parts.append(sorted(part, key=lambda m: m.id))
+    return parts
 
 
 def share(salt: str, group: str) -> int:

@@ -120,6 +120,31 @@ def test_a_bridge_is_quarantined_with_the_splits_it_would_join() -> None:
     assert found.places["d"] == Place("c", "train")
 
 
+def test_only_what_hangs_on_both_sides_is_the_bridge() -> None:
+    """A reprint of a train document does not suffer for another text that quotes train and test."""
+    frozen = {"a": Place("a", "train"), "b": Place("b", "test")}
+
+    def member(key: str, *near: str) -> Member:
+        return Member(key, "g", near=near)
+
+    members = [
+        member("a", "bridge", "reprint"),
+        member("b", "bridge"),
+        member("bridge", "a", "b", "far"),
+        member("reprint", "a"),
+        member("far", "bridge"),
+    ]
+    found = assign(members, frozen, RULE)
+    assert found.quarantined == {"bridge": ("train", "test")}
+    assert found.places["reprint"] == Place("a", "train")
+    assert found.places["far"].group == "far"
+    chain = [member("a", "x"), member("b", "y"), member("x", "a", "y"), member("y", "x", "b")]
+    assert assign(chain, frozen, RULE).quarantined == {
+        "x": ("train", "test"),
+        "y": ("train", "test"),
+    }
+
+
 def test_a_document_that_comes_back_keeps_its_old_split(tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     items = corpus(6)

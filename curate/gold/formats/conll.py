@@ -37,7 +37,9 @@ def export(documents: Iterable[GoldDocument], target: Path, *, language: str = "
             for first, beyond in sentences(text, tokens):
                 for (start, end), tag in zip(tokens[first:beyond], tags[first:beyond], strict=True):
                     stream.write(f"{text[start:end]}\t{start}\t{end}\t{tag}\n")
-                stream.write("\n")
+                # A sentence does not end inside an entity, whatever the punctuation says.
+                if beyond == len(tags) or not tags[beyond].startswith("I-"):
+                    stream.write("\n")
             if not tokens:
                 stream.write("\n")
     return loss
