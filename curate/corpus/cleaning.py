@@ -99,15 +99,14 @@ def clean(text: str, language: str, line_of: Callable[[int], int] | None = None)
     lines = list(_lines(text, words, line_of))
     segments = [segment for line in lines for segment in line]
     _by_itself(segments, words)
-    first, last = _zone(segments)
-    _at_edges(segments, first, last, words)
-    first, last = _zone(segments)
-    _comments(segments, first, words)
-    _related(lines, segments, first, words)
+    _comments(segments, _zone(segments)[0], words)
+    _related(lines, segments, _zone(segments)[0], words)
+    # What one pass drops may show the next where the article really ends.
+    _at_edges(segments, *_zone(segments), words)
     _duplicates(segments)
     _foreign(segments, words.language)
-    first, last = _zone(segments)
-    _beside(lines, segments, first, last)
+    _at_edges(segments, *_zone(segments), words)
+    _beside(lines, segments, *_zone(segments))
     return _assemble(text, lines, segments)
 
 
@@ -278,6 +277,14 @@ def _at_edges(segments: list[_Segment], first: int, last: int, words: Words) -> 
             segment.reason = Reason.FORM
         elif head and words.rubrics.fullmatch(segment.folded.strip(" -:|>")):
             segment.reason = Reason.RUBRIC
+        elif tail and _is_command(segment, words):
+            segment.reason = Reason.FORM
+
+
+def _is_command(segment: _Segment, words: Words) -> bool:
+    """Whether a short line says what can be done with the page: "Citer cette publication"."""
+    begins = words.commands.match(segment.folded.lstrip(_BULLETS))
+    return bool(begins) and segment.words <= SHORT_WORDS and not segment.sentence
 
 
 def _needed(segment: _Segment) -> int:
@@ -349,11 +356,14 @@ def _related(
             rest = folded[match.end() :].strip()
             # « À lire le rapport » is prose; « À lire : … », « À LIRE … » and « À lire » are not.
             shouted = segment.text.lstrip(_BULLETS)[: match.end()].isupper()
-            if not rest or rest[0] in _AFTER_HEADING or shouted:
-                if not rest.strip(_AFTER_HEADING + " "):
+            if not rest or rest[0] in _AFTER_HEADING or shouted or rest.endswith(":"):
+                if not rest.strip(_AFTER_HEADING + " ") or rest.endswith(":"):
                     listing, begun = True, None
                 segment.reason = segment.reason or Reason.RELATED
                 continue
+        following = segments[i + 1] if i + 1 < len(segments) else None
+        if i < first and following is not None and _is_byline(following, words, True):
+            continue  # the title: under it stands who wrote it
         if listing and segment.reason is None:
             if segment.words <= 18 and not segment.text.rstrip().endswith((".", "»", "”")):
                 segment.reason = Reason.RELATED
@@ -362,7 +372,7 @@ def _related(
                 listing = False
     # A list above the article runs on to its title; the title is given back.
     head = segments[: max(first, 0)]
-    if not any(segment.reason is None for segment in head):
+    if not any(s.reason is None and not _is_byline(s, words, True) for s in head):
         listed = [s for s in head if s.reason is Reason.RELATED and s.words >= 4]
         if listed and not words.related.match(listed[-1].folded.lstrip(_BULLETS)):
             listed[-1].reason = None
@@ -413,13 +423,14 @@ def _foreign(segments: list[_Segment], language: str) -> None:
 _WIDGETS = frozenset({Reason.MENU, Reason.FORM, Reason.COMMENTS})
 _RUBRICS = _WIDGETS | {Reason.RUBRIC}
 _KNOWN = _RUBRICS | {Reason.BYLINE}
+_ENDS = _KNOWN | {Reason.RELATED}
 
 
 def _beside(lines: list[list[_Segment]], segments: list[_Segment], first: int, last: int) -> None:
     """Fragments that stand in one block with menus and forms, and the rest of the page's foot.
 
     Inside the article a block must be furniture by half; above it one menu or form is enough; after
-    it everything short that follows the first form is of it.
+    it everything short that follows the first line that was dropped.
     """
     if first < 0:
         return
@@ -434,11 +445,17 @@ def _beside(lines: list[list[_Segment]], segments: list[_Segment], first: int, l
             _drop_fragments(segments, [i for i in head if i not in titles])
         if not any(segments[i].prose for i in inside) and _mostly(segments, inside, _KNOWN):
             _drop_fragments(segments, inside)
-    formed = False
+        # Under who wrote it and when stand the section and the views.
+        signed = [i for i in head if segments[i].reason is Reason.BYLINE]
+        if signed and not inside:
+            below = [i for i in head if i > signed[0] and segments[i].words <= 4]
+            _drop_fragments(segments, [i for i in below if i not in titles])
+    # The article may be signed; from the first line that is not its own on, nothing is.
+    ended = False
     for segment in segments[last + 1 :]:
-        if segment.reason in _WIDGETS:
-            formed = True
-        elif formed and segment.reason is None and segment.words <= 15:
+        if segment.reason in _ENDS:
+            ended = True
+        elif ended and segment.reason is None and segment.words <= 15:
             segment.reason = Reason.BESIDE
 
 

@@ -24,6 +24,7 @@ _LISTS = (
     "days",
     "months",
     "rubrics",
+    "commands",
 )
 _LENT = ("forms", "buttons", "counters")
 _NEVER = re.compile(r"(?!)")
@@ -58,6 +59,7 @@ class Words:
     days: re.Pattern[str] = _NEVER
     months: re.Pattern[str] = _NEVER
     rubrics: re.Pattern[str] = _NEVER
+    commands: re.Pattern[str] = _NEVER
     known: bool = field(default=False)
 
 

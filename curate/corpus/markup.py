@@ -48,6 +48,7 @@ _RUNS = re.compile("[ \t\n\r\f]+|[^ \t\n\r\f\0\ud800-\udfff]+|[\0\ud800-\udfff]"
 _PROSE_WORDS = 12
 _MIN_PART = 12
 _MOST = 0.5
+_TEASER = 0.3
 
 
 @dataclass(slots=True)
@@ -353,29 +354,72 @@ def _choose(blocks: list[Block], covered: list[int]) -> list[bool]:
             taken or ((block.prose or block.within(_HEADINGS)) and not block.within(_FURNITURE))
             for block, taken in zip(blocks, chosen, strict=True)
         ]
+    _leave_teasers(blocks, chosen)
+    furniture = _furniture(blocks, chosen)
+    for i, aside in enumerate(furniture):
+        chosen[i] = chosen[i] and not aside
     anchors = [i for i, block in enumerate(blocks) if chosen[i] and block.prose]
     if not anchors:
         return chosen
-    home = _common([blocks[i].path for i in anchors])
     low, high = anchors[0], anchors[-1]
+    _choose_title(blocks, chosen, furniture, low)
+    home = _common([blocks[i].path for i in anchors])
+    top = next(i for i, taken in enumerate(chosen) if taken)
     for i, block in enumerate(blocks):
-        if chosen[i] or block.within(_FURNITURE):
-            continue
-        inside = home <= {serial for serial, _ in block.path}
-        between = low < i < high and block.prose
-        chosen[i] = inside and (between or block.caption)
-    # The title is the nearest heading of the highest level above the first paragraph.
-    for level in ("h1", "h2", "h3"):
-        headings = [
-            i
-            for i in range(low)
-            if blocks[i].within(frozenset({level})) and not blocks[i].within(_FURNITURE)
-        ]
-        if headings:
-            if not any(chosen[i] for i in headings) and (level == "h1" or low - headings[-1] <= 4):
-                chosen[headings[-1]] = True
-            break
+        if not chosen[i] and not furniture[i]:
+            inside = home <= {serial for serial, _ in block.path}
+            if block.caption:
+                chosen[i] = inside or top < i < high
+            else:
+                chosen[i] = inside and low < i < high and block.prose
     return chosen
+
+
+def _furniture(blocks: list[Block], chosen: list[bool]) -> list[bool]:
+    """Which blocks stand in a <nav>, <aside>, <form>, … that does not hold most of the article:
+    some sites put the whole page into one."""
+    held: dict[int, int] = {}
+    total = 0
+    for block, taken in zip(blocks, chosen, strict=True):
+        if taken:
+            total += len(block.text)
+            for serial, tag in block.path:
+                if tag in _FURNITURE:
+                    held[serial] = held.get(serial, 0) + len(block.text)
+    return [
+        any(tag in _FURNITURE and 2 * held.get(serial, 0) <= total for serial, tag in block.path)
+        for block in blocks
+    ]
+
+
+def _choose_title(blocks: list[Block], chosen: list[bool], furniture: list[bool], low: int) -> None:
+    """Take the nearest heading of the highest level above the first paragraph."""
+    for level in ("h1", "h2", "h3"):
+        only = frozenset({level})
+        found = [i for i in range(low) if blocks[i].within(only) and not furniture[i]]
+        if found:
+            if not any(chosen[i] for i in found) and (level == "h1" or low - found[-1] <= 4):
+                chosen[found[-1]] = True
+            return
+
+
+def _leave_teasers(blocks: list[Block], chosen: list[bool]) -> None:
+    """Drop small <article>s beside a large one, or beside a text that is in none."""
+    sizes: dict[int, int] = {}
+    for i, block in enumerate(blocks):
+        if chosen[i]:
+            owner = _owner(block)
+            sizes[owner] = sizes.get(owner, 0) + len(block.text)
+    total = sum(sizes.values())
+    for i, block in enumerate(blocks):
+        owner = _owner(block)
+        if chosen[i] and owner and sizes[owner] < _TEASER * total:
+            chosen[i] = False
+
+
+def _owner(block: Block) -> int:
+    """The outermost <article> around a block; 0 where there is none."""
+    return next((serial for serial, tag in block.path if tag == "article"), 0)
 
 
 def _common(paths: list[tuple[tuple[int, str], ...]]) -> set[int]:
