@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import Curate
+from tests.conftest import Curate
 
 A = (
     "La garnison de Ghadamès a reçu mardi deux pelotons venus de Zintan, selon un élu local. "
@@ -165,6 +165,23 @@ def test_another_language_and_column(curate: Curate, workspace: Path, tmp_path: 
     assert curate("-w", workspace, "ingest", page, "--language", "en").code == 0
     assert curate("-w", workspace, "ingest", table).code == 3
     assert curate("-w", workspace, "ingest", table, "--text-column", "body").code == 0
+
+
+def test_the_sample_is_annotated_on_the_very_texts_that_ingest_gives(
+    curate: Curate, workspace: Path
+) -> None:
+    """A change of cleaning that moves one character of the sample would orphan its annotations."""
+    from curate.interchange import read
+    from curate.store import Store
+    from curate.store.engine import sqlite_url
+
+    sample = Path(__file__).parents[2] / "examples" / "sahel"
+    paths = [sample / "pages", sample / "dispatches.jsonl"]
+    assert curate("-w", workspace, "ingest", *paths).code == 0
+    with Store.open(sqlite_url(workspace / ".curate" / "store.db")) as store, store.read() as unit:
+        texts = {document.id: document.text for document in unit.documents.all()}
+    annotated = {r.document.id: r.document.text for r in read(sample / "annotator_a.jsonl")}
+    assert annotated.items() <= texts.items()
 
 
 def test_groups_grow_over_runs(curate: Curate, workspace: Path, tmp_path: Path) -> None:
