@@ -113,10 +113,10 @@ def replay(
             projects = [p for p in unit.sync.projects() if p.title == options.title]
         for project in projects:
             with store.read() as unit:
-                pages = list(unit.sync.raw_pages(project.id))
+                pages = list(unit.archive.pages(project.id))
             for page in pages:
                 with store.write() as unit:
-                    rows = unit.sync.raws(page)
+                    rows = unit.archive.read(page)
                     received = _read(unit, [parse_task(row) for row in rows], schema)
                     total += unit.annotations.receive(
                         project.id, project.server, received, _runs(unit)
@@ -149,6 +149,7 @@ class _Pull:
         self._tally = Tally()
         self._fetched: set[int] = set()
         self._drafts = 0
+        self._with_drafts: list[int] = []
 
     # -- the two ways
 
@@ -243,7 +244,9 @@ class _Pull:
         return changed
 
     def _drafted(self) -> list[int]:
-        return [task.id for page in self._tasks.light(drafted()) for task in page]
+        """Drafts touch no time stamp: they are asked for by themselves."""
+        self._with_drafts = [task.id for page in self._tasks.light(drafted()) for task in page]
+        return self._with_drafts
 
     def _once_begun(self, seen: set[int]) -> set[int]:
         with self._store.read() as unit:
@@ -272,7 +275,7 @@ class _Pull:
         tasks = [parse_task(row) for row in rows]
         with self._store.write() as unit:
             received = _read(unit, tasks, self._schema)
-            unit.sync.keep_raw(self._project.id, {row["id"]: without_noise(row) for row in rows})
+            unit.archive.keep(self._project.id, {row["id"]: without_noise(row) for row in rows})
             unit.sync.see(self._project.id, received)
             self._tally += unit.annotations.receive(
                 self._project.id, self._project.server, received, _runs(unit)
@@ -308,6 +311,7 @@ class _Pull:
             if gone:
                 self._tally += unit.annotations.forget(self._project.id, gone)
                 unit.sync.delete_tasks(self._project.id, gone)
+            unit.annotations.keep_drafts(self._project.id, self._with_drafts)
             unit.sync.set_bookmark(self._project.id, stamp(self._began), self._skew)
             unit.commit()
         for number in self._tasks.poisoned:

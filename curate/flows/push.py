@@ -212,7 +212,7 @@ class _Push:
 
     def _send_chunk(self, chunk: list[tuple[Outgoing, Payload, int | None]]) -> None:
         with self._store.write() as unit:
-            number = unit.sync.open_chunk(
+            number = unit.journal.open(
                 self._project.id, "tasks", [(item.document.id, run) for item, _, run in chunk]
             )
             unit.commit()
@@ -231,9 +231,9 @@ class _Push:
         with self._store.write() as unit:
             unit.sync.confirm(self._project.id, tasks)
             if sent.repeated:
-                unit.sync.doubt(number)
+                unit.journal.doubt(number)
             else:
-                unit.sync.close_chunk(number)
+                unit.journal.close(number)
             unit.commit()
         if sent.found:
             repair_predictions(
@@ -313,7 +313,7 @@ class _Push:
             return 0
         wanted = dict.fromkeys(payloads, run)
         with self._store.write() as unit:
-            number = unit.sync.open_chunk(self._project.id, "predictions", list(wanted.items()))
+            number = unit.journal.open(self._project.id, "predictions", list(wanted.items()))
             unit.sync.shows(self._project.id, payloads, None)
             unit.commit()
         try:
@@ -335,7 +335,7 @@ class _Push:
                 unit.sync.shows(self._project.id, payloads, run)
                 unit.commit()
         with self._store.write() as unit:
-            unit.sync.close_chunk(number)
+            unit.journal.close(number)
             unit.commit()
         return shown
 

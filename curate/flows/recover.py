@@ -36,7 +36,7 @@ def recover(store: Store, outbox: Outbox, project: StudioProject, reporter: Repo
     """
     total = Recovery()
     with store.read() as unit:
-        chunks = unit.sync.chunks(project.id)
+        chunks = unit.journal.chunks(project.id)
     for chunk in chunks:
         if chunk.doubtful:
             continue
@@ -45,7 +45,7 @@ def recover(store: Store, outbox: Outbox, project: StudioProject, reporter: Repo
             wanted = {int(task_id): run for task_id, run in chunk.items}
             repair_predictions(store, outbox, project, wanted)
             with store.write() as unit:
-                unit.sync.close_chunk(chunk.id)
+                unit.journal.close(chunk.id)
                 unit.commit()
             continue
         total += _recover_tasks(store, outbox, project, chunk)
@@ -71,9 +71,9 @@ def _recover_tasks(store: Store, outbox: Outbox, project: StudioProject, chunk: 
             ],
         )
         if len(there) == len(runs):
-            unit.sync.close_chunk(chunk.id)
+            unit.journal.close(chunk.id)
         else:
-            unit.sync.doubt(chunk.id)
+            unit.journal.doubt(chunk.id)
         unit.commit()
     repair_predictions(
         store, outbox, project, {task_id: runs[name] for name, task_id in fresh.items()}
@@ -115,7 +115,7 @@ def remove_doubles(store: Store, outbox: Outbox, project: StudioProject) -> Reco
     be under way.
     """
     with store.read() as unit:
-        chunks = [chunk for chunk in unit.sync.chunks(project.id) if chunk.doubtful]
+        chunks = [chunk for chunk in unit.journal.chunks(project.id) if chunk.doubtful]
     removed = 0
     for chunk in chunks:
         names = [str(document_id) for document_id, _ in chunk.items]
@@ -137,7 +137,7 @@ def remove_doubles(store: Store, outbox: Outbox, project: StudioProject) -> Reco
                 [PushedTask(name, task, digests[name], None) for name, task in moved.items()],
             )
             if _age_seconds(chunk.sent_at) > DOUBT_SECONDS:
-                unit.sync.close_chunk(chunk.id)
+                unit.journal.close(chunk.id)
             unit.commit()
         removed += len(gone)
     return Recovery(doubles=removed)

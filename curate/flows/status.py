@@ -93,7 +93,7 @@ def status(store: Store, title: str, server: str | None = None) -> Status:
         decided = unit.decisions.count()
         in_flight = 0
         if project is not None:
-            in_flight = sum(1 for chunk in unit.sync.chunks(project.id) if not chunk.doubtful)
+            in_flight = sum(1 for chunk in unit.journal.chunks(project.id) if not chunk.doubtful)
     found = Status(
         documents=here.documents,
         predicted=here.predicted,

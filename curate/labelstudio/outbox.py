@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import RejectedError, RemoteError, ServerFaultError
+from curate.errors import RejectedError, RemoteError, ServerFaultError, UnreachableError
 from curate.labelstudio.client import NotSentError, outcome_unknown
 from curate.labelstudio.faults import BusyError
 from curate.labelstudio.tasks import Tasks, drafted, id_in
@@ -116,13 +116,22 @@ class Outbox:
         ids = [payload.document_id for payload in payloads]
         # a 500 is the server's last word; a broken connection may leave it at work
         final = isinstance(error, ServerFaultError) and error.status == 500
-        there = self.look(ids, quiet_seconds=0.0 if final else self._quiet)
+        there = self._patiently(ids, 0.0 if final else self._quiet)
         for document_id, task_ids in there.items():
             sent.tasks[document_id] = task_ids[0]
             sent.found.add(document_id)
         if there:
             self._note(f"{len(there)} of {len(ids)} tasks had arrived all the same")
         return [payload for payload in payloads if payload.document_id not in there]
+
+    def _patiently(self, ids: list[str], quiet_seconds: float) -> dict[str, list[int]]:
+        """Look, also while the server is being restarted."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return self.look(ids, quiet_seconds)
+            except (UnreachableError, ServerFaultError) as error:
+                self._wait(error, attempt, "the look")
+        return self.look(ids, quiet_seconds)
 
     def look(
         self, document_ids: Sequence[str], quiet_seconds: float | None = None

@@ -26,8 +26,9 @@ from curate.store.annotators import Annotator, Annotators
 from curate.store.decisions import Decision, Decisions
 from curate.store.documents import Documents, NewDocument, RawPage
 from curate.store.facts import Facts
+from curate.store.journal import Archive, Chunk, Journal
 from curate.store.predictions import Predictions
-from curate.store.sync import Chunk, Outgoing, PushedTask, StudioProject, Sync
+from curate.store.sync import Outgoing, PushedTask, StudioProject, Sync
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,6 +60,14 @@ class UnitOfWork:
     @cached_property
     def sync(self) -> Sync:
         return Sync(self.connection)
+
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self.connection)
+
+    @cached_property
+    def archive(self) -> Archive:
+        return Archive(self.connection)
 
     @cached_property
     def decisions(self) -> Decisions:
@@ -141,11 +150,13 @@ __all__ = [
     "Annotations",
     "Annotator",
     "Annotators",
+    "Archive",
     "Chunk",
     "Decision",
     "Decisions",
     "Documents",
     "Facts",
+    "Journal",
     "NewDocument",
     "Outgoing",
     "Predictions",

@@ -252,6 +252,21 @@ class Annotations:
             total += self._receive(project, server, tasks[start : start + _BATCH], runs)
         return total
 
+    def keep_drafts(self, project: int, task_ids: Iterable[int]) -> None:
+        """Drafts stand on these tasks alone; those of others are gone."""
+        kept = set(task_ids)
+        held = self._connection.scalars(
+            select(studio_drafts.c.task_id).where(studio_drafts.c.project == project).distinct()
+        )
+        gone = sorted(set(held) - kept)
+        for start in range(0, len(gone), _BATCH):
+            self._connection.execute(
+                delete(studio_drafts).where(
+                    studio_drafts.c.project == project,
+                    studio_drafts.c.task_id.in_(gone[start : start + _BATCH]),
+                )
+            )
+
     def forget(self, project: int, task_ids: Iterable[int]) -> Tally:
         """Mark everything of these tasks deleted: the tasks are gone."""
         total = Tally()

@@ -40,11 +40,13 @@ class Kind(StrEnum):
 
 @dataclass
 class Fault:
-    """Happens to the first ``times`` requests of this method whose path holds ``path``."""
+    """Happens to ``times`` requests of this method whose path holds ``path`` and whose body holds
+    ``body``, after the first ``skip`` of them."""
 
     kind: Kind
     method: str = ""
     path: str = ""
+    body: str = ""
     times: int = 1
     skip: int = 0
     status: int = 500
@@ -52,8 +54,10 @@ class Fault:
     seconds: float = 0.0
     hit: int = 0
 
-    def takes(self, method: str, path: str) -> bool:
+    def takes(self, method: str, path: str, body: bytes) -> bool:
         if (self.method and method != self.method) or self.path not in path:
+            return False
+        if self.body and self.body.encode() not in body:
             return False
         self.hit += 1
         return self.skip < self.hit <= self.skip + self.times
@@ -97,10 +101,10 @@ class Proxy:
         self._server.server_close()
         self._thread.join()
 
-    def _fault(self, method: str, path: str) -> Fault | None:
+    def _fault(self, method: str, path: str, body: bytes) -> Fault | None:
         with self._lock:
             self.log.append((method, path))
-            return next((fault for fault in self.faults if fault.takes(method, path)), None)
+            return next((fault for fault in self.faults if fault.takes(method, path, body)), None)
 
     def _forward(
         self, method: str, path: str, headers: dict[str, str], body: bytes
@@ -135,13 +139,16 @@ class Proxy:
                 }
                 # the server is to believe that it is called by this address
                 request = (self.command, self.path, headers, body)
-                fault = proxy._fault(self.command, self.path)
+                fault = proxy._fault(self.command, self.path, body)
                 if proxy.before is not None:
                     proxy.before(self.command, self.path)
-                if fault is None:
-                    self.reply(*proxy._forward(*request))
-                else:
-                    self.misbehave(fault, request)
+                try:
+                    if fault is None:
+                        self.reply(*proxy._forward(*request))
+                    else:
+                        self.misbehave(fault, request)
+                except (OSError, http.client.HTTPException):
+                    self.reset()  # the server is down: so are we
 
             do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = do  # noqa: N815
 

@@ -40,11 +40,18 @@ class Killed(BaseException):
 
 
 class Killer(httpx.BaseTransport):
-    """Kills the process at the n-th request: before it is sent, or before its answer is read."""
+    """Ends the process at the n-th request: before it is sent, or before its answer is read."""
 
-    def __init__(self, at: int, *, after: bool, kinds: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        at: int,
+        *,
+        after: bool,
+        kinds: tuple[str, ...] = (),
+        by: type[BaseException] = Killed,
+    ) -> None:
         self._real = httpx.HTTPTransport()
-        self._at, self._after, self._kinds = at, after, kinds
+        self._at, self._after, self._kinds, self._by = at, after, kinds, by
         self.seen = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -52,12 +59,12 @@ class Killer(httpx.BaseTransport):
         self.seen += counted
         fatal = counted and self.seen == self._at
         if fatal and not self._after:
-            raise Killed
+            raise self._by
         response = self._real.handle_request(request)
         if fatal:
             response.read()
             response.close()
-            raise Killed
+            raise self._by
         return response
 
     def close(self) -> None:
