@@ -110,7 +110,7 @@ def _apply(
             if folded(text[start:end]) in book.stop:
                 continue
             spans[group] = Mention(start, end, label, rule.score, rule.priority, rule=rule.name)
-        tops = _nest(list(spans.values()))
+        tops = nested(list(spans.values()))
         candidates.extend(tops)
         for link in rule.links:
             if link.head in spans and link.tail in spans:
@@ -119,9 +119,9 @@ def _apply(
                 )
 
 
-def _nest(mentions: list[Mention]) -> list[Mention]:
+def nested(mentions: list[Mention]) -> list[Mention]:
     """Hang mentions that lie inside another one on it; return the others."""
-    mentions.sort(key=lambda m: (m.start, -m.end))
+    mentions = sorted(mentions, key=lambda m: (m.start, -m.end))
     tops: list[Mention] = []
     for mention in mentions:
         if tops and mention.start < tops[-1].end:

@@ -120,24 +120,45 @@ def available(root: Path = DATA) -> list[tuple[str, str]]:
 @lru_cache(maxsize=8)
 def load(language: str, schema: str, root: Path = DATA) -> Rulebook:
     """The rules of one data folder.  Raises ConfigurationError with the file and rule at fault."""
+    return from_files(files_of(language, schema, root), language, schema, root / language / schema)
+
+
+def files_of(language: str, schema: str, root: Path = DATA) -> dict[str, str]:
+    """The data of one folder: file names → texts."""
+    folder = root / language / schema
+    try:
+        return {
+            path.name: path.read_text(encoding="utf-8")
+            for path in sorted(folder.iterdir())
+            if path.suffix in (".yaml", ".txt")
+        }
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", path=folder) from None
+
+
+def from_files(
+    files: Mapping[str, str], language: str, schema: str, folder: Path = DATA
+) -> Rulebook:
+    """The rules of a folder whose files were read before; ``folder`` is for messages."""
     import yaml
 
-    folder = root / language / schema
     path = folder / "rules.yaml"
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
-    except (OSError, yaml.YAMLError) as error:
+        raw = yaml.load(files["rules.yaml"], Loader=loader)
+    except (KeyError, yaml.YAMLError) as error:
         raise ConfigurationError(f"cannot be read: {type(error).__name__}", path=path) from None
     try:
-        return _Reader(folder, raw, language, schema).rulebook()
+        return _Reader(files, raw, language, schema).rulebook()
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"is not a rule file: {error}", path=path) from None
 
 
 class _Reader:
-    def __init__(self, folder: Path, raw: dict[str, Any], language: str, schema: str) -> None:
-        self.folder, self.raw, self.language, self.schema = folder, raw, language, schema
+    def __init__(
+        self, files: Mapping[str, str], raw: dict[str, Any], language: str, schema: str
+    ) -> None:
+        self.files, self.raw, self.language, self.schema = files, raw, language, schema
         self.macros: dict[str, str] = {}
         for name, value in raw.get("macros", {}).items():
             if isinstance(value, list):
@@ -165,9 +186,8 @@ class _Reader:
         raw = self.raw
         veto = raw.get("veto")
         digest = hashlib.sha256(ENGINE.encode())
-        for path in sorted(self.folder.iterdir()):
-            if path.is_file():
-                digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        for name in sorted(self.files):
+            digest.update(f"{name}\0{self.files[name]}\0".encode())
         return Rulebook(
             language=self.language,
             schema=self.schema,
@@ -221,8 +241,7 @@ class _Reader:
         names: dict[tuple[str, ...], str] = {}
         exact: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
         ambiguous: set[tuple[str, ...]] = set()
-        path = self.folder / row["file"]
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in self.files[row["file"]].splitlines():
             line = line.split("#")[0].strip()
             if not line:
                 continue

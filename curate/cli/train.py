@@ -1,0 +1,160 @@
+"""curate train, curate models list and show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curate.cli.common import JsonOption, TerminalReporter, context_of, emit, show
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+group = typer.Typer(no_args_is_help=True, help="The trained models of the workspace.")
+
+
+def register(app: typer.Typer) -> None:
+    app.command(
+        epilog="Example: curate train --gold latest --seed 1\n\n"
+        "The model learns from the train split, is calibrated on dev and scored once on test; it "
+        "becomes models/NAME-VERSION, a spaCy pipeline with its card (model.json)."
+    )(train)
+    app.add_typer(group, name="models")
+
+
+def train(
+    ctx: typer.Context,
+    gold: Annotated[
+        str,
+        typer.Option(
+            help="A version, `latest`, a release's folder, or an interchange file whose records "
+            "say their split in meta.split."
+        ),
+    ] = "latest",
+    name: Annotated[str, typer.Option(help="The model's name; default: the schema's.")] = "",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 0,
+    extractor: Annotated[
+        str, typer.Option(help="`crf` (entities and relations) or `ner` (spaCy's own).")
+    ] = "crf",
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A spaCy training config to use instead.", metavar="FILE"),
+    ] = None,
+    rules: Annotated[
+        bool,
+        typer.Option("--rules/--no-rules", help="Give the model the bootstrap rules' tags to see."),
+    ] = True,
+    clusters: Annotated[
+        int | None,
+        typer.Option(help="Word clusters to learn from raw text; default: by its amount.", min=0),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model on gold."""
+    from curate.errors import ConfigurationError
+    from curate.extractors.train import TrainSettings
+    from curate.flows.train import train as run
+    from curate.gold.opening import open_gold
+
+    context = context_of(ctx)
+    if config is not None and not config.is_file():
+        raise ConfigurationError("there is no such config file", path=config)
+    found = open_gold(gold, context.gold)
+    schema = found.schema or context.schema
+    raw: list[str] = []
+    if (context.state / "store.db").is_file() and clusters != 0:
+        with context.store.read() as unit:
+            raw = [document.text for document in unit.documents.all()]
+    result = run(
+        found,
+        schema,
+        context.models,
+        TerminalReporter(),
+        name=name,
+        settings=TrainSettings(
+            extractor=extractor,
+            seed=seed,
+            rules=None if rules else "",
+            clusters=clusters,
+            config=None if config is None else str(config),
+        ),
+        raw=raw,
+    )
+
+    def table(console: Console) -> None:
+        console.print(f"{result.card.reference} in {result.folder}", markup=False)
+        _scores(console, result.card.scores)
+        for note in result.card.notes:
+            console.print(f"note: {note}", markup=False)
+
+    emit(result.as_dict(), as_json, table)
+
+
+@group.command("list", epilog="Example: curate models list")
+def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Every model with its scores on test."""
+    from curate.flows.models import list_models
+
+    found = list_models(context_of(ctx).models)
+
+    def table(console: Console) -> None:
+        from rich.table import Table
+
+        if not found:
+            console.print("no models yet; run `curate train`")
+            return
+        rows = Table("model", "extractor", "trained on", "entities F1", "relations F1", "")
+        for one in found:
+            test = one.card.scores.get("test", {})
+            rows.add_row(
+                one.card.reference,
+                one.card.extractor,
+                str(one.card.release.get("name")),
+                show(test.get("entities", {}).get("f1")),
+                show(test.get("relations", {}).get("f1")),
+                ", ".join(one.aliases),
+            )
+        console.print(rows)
+
+    emit([one.as_dict() for one in found], as_json, table)
+
+
+@group.command("show", epilog="Example: curate models show sahel@1")
+def show_(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or an alias.")],
+    as_json: JsonOption = False,
+) -> None:
+    """The card of one model: what it learned from, how, and how well."""
+    from curate.flows.models import show_model
+
+    found = show_model(context_of(ctx).models, model)
+
+    def table(console: Console) -> None:
+        card = found.card
+        console.print(f"{card.reference} ({card.extractor}) in {found.folder}", markup=False)
+        console.print(f"digest {card.digest}", markup=False)
+        console.print(
+            f"learned from {card.release.get('name')}: {card.counts.get('documents')}", markup=False
+        )
+        console.print(f"looks at that test split so far: {card.looks}", markup=False)
+        _scores(console, card.scores)
+        for note in card.notes:
+            console.print(f"note: {note}", markup=False)
+
+    emit(found.as_dict(), as_json, table)
+
+
+def _scores(console: Console, scores: Any) -> None:
+    for split, found in scores.items():
+        for part in ("entities", "relations"):
+            measure = found[part]
+            interval = measure.get("ci")
+            between = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+            console.print(
+                f"{split} ({found['documents']} documents): {part} F1 "
+                f"{show(measure.get('f1'))}{between}",
+                markup=False,
+            )

@@ -1,0 +1,239 @@
+"""What the relation classifier sees of a pair of mentions.
+
+Every feature is a readable string; types stand in most of them, since what a word says depends on
+what it stands between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from curate.extractors.features import Text
+from curate.extractors.rules import folded
+from curate.model import Entity
+from curate.schema import LabelSchema
+
+Pair = tuple[int, int]
+"""Positions of head and tail among a document's mentions."""
+
+_FAR = 12
+"""Words between two mentions beyond which only the nearest to each are looked at."""
+
+
+@dataclass(slots=True)
+class Place:
+    """A document's mentions on its tokens, in order, and what the rules said of their pairs.
+
+    ``spans`` are token ranges, ``sentence`` the index of each mention's sentence, ``hints`` what
+    stacked rules say of pairs of mentions.
+    """
+
+    text: Text
+    entities: Sequence[Entity]
+    spans: list[Pair]
+    sentence: list[int]
+    hints: Mapping[Pair, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, text: Text, entities: Sequence[Entity]) -> Place:
+        starts = [start for start, _ in text.tokens]
+        ends = [end for _, end in text.tokens]
+        from bisect import bisect_left, bisect_right
+
+        spans = []
+        for entity in entities:
+            first = max(0, bisect_right(starts, entity.start) - 1)
+            spans.append((first, max(first + 1, bisect_left(ends, entity.end) + 1)))
+        firsts = [first for first, _ in text.sentences]
+        sentence = [bisect_right(firsts, first) - 1 for first, _ in spans]
+        return cls(text, entities, spans, sentence)
+
+
+def candidates(
+    place: Place, schema: LabelSchema, window: int, legal: Mapping[tuple[str, str], Sequence[str]]
+) -> Iterator[Pair]:
+    """Ordered pairs of mentions within ``window`` sentences whose labels some type may link.
+
+    Of types that are all symmetric only the pair in the text's order comes.
+    """
+    count = len(place.entities)
+    order = sorted(range(count), key=lambda i: (place.spans[i][0], -place.spans[i][1], i))
+    for at, i in enumerate(order):
+        for j in order[at + 1 :]:
+            if place.sentence[j] - place.sentence[i] > window:
+                break
+            a, b = place.entities[i].label, place.entities[j].label
+            if legal.get((a, b)):
+                yield i, j
+            if any(t not in schema.symmetric for t in legal.get((b, a), ())):
+                yield j, i
+
+
+def name_of(place: Place, i: int) -> str:
+    entity = place.entities[i]
+    return folded(place.text.text[entity.start : entity.end])
+
+
+def pair_features(place: Place, pair: Pair, seen: set[tuple[str, str]]) -> list[str]:
+    """The features of one ordered pair; ``seen`` are the names of pairs that came before."""
+    head, tail = pair
+    entities, spans, words = place.entities, place.spans, place.text.words
+    first, second = (head, tail) if spans[head] <= spans[tail] else (tail, head)
+    types = f"{entities[head].label}>{entities[tail].label}"
+    way = types + ("" if first == head else "<")
+    row = [f"t:{types}", f"o:{way}"]
+    (a0, a1), (b0, b1) = spans[first], spans[second]
+    nested = b0 < a1
+    gap = place.sentence[second] - place.sentence[first]
+    if nested:
+        row.append(f"nest:{way}")
+        row += [f"nw:{way}:{words[k].lower()}" for k in range(a0, b0)]
+        between: list[str] = []
+    else:
+        between = _between(place, first, second)
+        row.append(f"d:{way}:{_bucket(b0 - a1)}:{min(gap, 3)}")
+        row.append(f"gap:{way}:{min(gap, 3)}")
+    inside = [k for k, s in enumerate(spans) if a1 <= s[0] and s[1] <= b0]
+    row.append(f"m:{way}:{min(len(inside), 4)}")
+    for k in inside[:6]:
+        row.append(f"mb:{way}:{entities[k].label}")
+    if entities[tail].label in {entities[k].label for k in inside}:
+        row.append(f"nearer-tail:{way}")
+    if entities[head].label in {entities[k].label for k in inside}:
+        row.append(f"nearer-head:{way}")
+    if len(between) <= 7:
+        row.append(f"p:{way}:{' '.join(between)}")
+    lexical = between if len(between) <= _FAR else [*between[:5], "…", *between[-5:]]
+    for k, word in enumerate(lexical):
+        row.append(f"b:{way}:{word}")
+        if len(word) > 5:
+            row.append(f"bs:{way}:{word[:5]}")
+        if k:
+            row.append(f"bb:{way}:{lexical[k - 1]} {word}")
+    if between:
+        row.append(f"f:{way}:{between[0]}")
+        row.append(f"l:{way}:{between[-1]}")
+    else:
+        row.append(f"adj:{way}")
+    for k in (1, 2):
+        row.append(f"-{k}:{way}:{words[a0 - k].lower() if a0 >= k else ''}")
+        row.append(f"+{k}:{way}:{words[b1 + k - 1].lower() if b1 + k <= len(words) else ''}")
+    for name, i in (("h", head), ("t", tail)):
+        s, e = spans[i]
+        row.append(f"{name}w:{types}:{words[s].lower()}")
+        row.append(f"{name}l:{types}:{words[e - 1].lower()}")
+        if e - s > 1:
+            row.append(f"{name}n:{types}:{min(e - s, 4)}")
+        if words[s][0].islower():
+            row += [f"{name}a:{types}:{words[k].lower()}" for k in range(s, min(e, s + 4))]
+    row += _names(place, head, tail, types)
+    if (name_of(place, head), name_of(place, tail)) in seen:
+        row.append(f"again:{types}")
+    row += [f"rule:{hint}" for hint in place.hints.get(pair, ())]
+    if gap == 0 and not nested:
+        row += _clause(place, a0, b1, way)
+    return row
+
+
+def _between(place: Place, first: int, second: int) -> list[str]:
+    """The words between two mentions, other mentions as their labels."""
+    words = place.text.words
+    low, high = place.spans[first][1], place.spans[second][0]
+    marks: dict[int, tuple[int, str]] = {}
+    for k, (s, e) in enumerate(place.spans):
+        if low <= s and e <= high and (s not in marks or e > marks[s][0]):
+            marks[s] = (e, f"<{place.entities[k].label}>")
+    out: list[str] = []
+    i = low
+    while i < high:
+        if i in marks:
+            end, label = marks[i]
+            out.append(label)
+            i = end
+        else:
+            out.append(words[i].lower())
+            i += 1
+    return out
+
+
+def _bucket(distance: int) -> int:
+    for limit in (0, 1, 2, 3, 5, 8, 13, 21, 34):
+        if distance <= limit:
+            return limit
+    return 99
+
+
+def _names(place: Place, head: int, tail: int, types: str) -> list[str]:
+    """How two names compare: equal, one within the other, an acronym, nearly equal."""
+    if place.entities[head].label != place.entities[tail].label:
+        return []
+    one, other = name_of(place, head), name_of(place, tail)
+    row = []
+    if one == other:
+        row.append("same-name")
+        entity = [place.entities[i] for i in (head, tail)]
+        exact = {place.text.text[e.start : e.end] for e in entity}
+        row.append("same-spelling" if len(exact) == 1 else "other-spelling")
+        return [f"{r}:{types}" for r in row]
+    short, long = sorted((one, other), key=len)
+    if set(short.split()) <= set(long.split()):
+        row.append("part-name")
+    elif short in long:
+        row.append("within-name")
+    words = long.replace("'", " ").replace("-", " ").split()
+    initials = "".join(w[0] for w in words)
+    big = "".join(w[0] for w in words if len(w) > 3)
+    plain = short.replace(".", "")
+    if len(plain) > 1 and (plain in (initials, big) or big.startswith(plain)):
+        row.append("acronym")
+    elif len(plain) > 2 and long[:2] == plain[:2] and _in_order(plain, long):
+        row.append("contracted")
+    if abs(len(one) - len(other)) <= 3 and _near(one, other):
+        row.append("near-name")
+    # Whether another mention of the same name stands closer.
+    low, high = sorted((place.spans[head][0], place.spans[tail][0]))
+    for k in range(len(place.entities)):
+        if low < place.spans[k][0] < high and name_of(place, k) in (one, other):
+            row.append("name-between")
+            break
+    earlier = place.spans[max(head, tail, key=lambda i: place.spans[i])][0]
+    later = name_of(place, max(head, tail, key=lambda i: place.spans[i]))
+    if any(
+        place.spans[k][0] < earlier and name_of(place, k) == later
+        for k in range(len(place.entities))
+    ):
+        row.append("name-known")
+    if not row:
+        row.append("other-name")
+    return [f"{r}:{types}" for r in row] + ["&".join(sorted(row))]
+
+
+def _in_order(short: str, long: str) -> bool:
+    position = 0
+    for char in short:
+        position = long.find(char, position) + 1
+        if position == 0:
+            return False
+    return True
+
+
+def _near(one: str, other: str) -> bool:
+    """At most a third of the letters differ (Levenshtein)."""
+    limit = max(1, min(len(one), len(other)) // 3)
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, start=1):
+        previous, row[0] = row[0], i
+        for j, b in enumerate(other, start=1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
+        if min(row) > limit:
+            return False
+    return row[-1] <= limit
+
+
+def _clause(place: Place, low: int, high: int, way: str) -> list[str]:
+    """The small words just before and within the stretch: negation, modality, tense."""
+    words = place.text.words
+    start = max(place.text.sentences[0][0], low - 4)
+    short = {words[k].lower() for k in range(start, min(high, low + 30)) if len(words[k]) < 4}
+    return [f"cl:{word}" for word in sorted(short)]

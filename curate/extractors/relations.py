@@ -1,0 +1,329 @@
+"""Relations by sparse logistic regression over pairs of mentions: one model a type, all at once.
+
+Each type has its own logistic regression over the pairs whose labels it may link, L2-penalised and
+fitted by L-BFGS (scipy); the threshold of each type is chosen by cross-validation over documents.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from curate.errors import DataError
+from curate.extractors.pairs import Pair, Place, candidates, name_of, pair_features
+from curate.schema import LabelSchema, RelationType
+
+Triple = tuple[int, int, str]
+"""``(head, tail, type)``: positions among the document's mentions."""
+
+
+@dataclass(frozen=True)
+class RelationSettings:
+    """``window``: sentences that a relation may reach over; ``l2``: the penalty; features in fewer
+    than ``least`` pairs are left out; ``precision`` asks for that precision instead of best F1."""
+
+    window: int = 1
+    l2: float = 1.0
+    least: int = 2
+    iterations: int = 100
+    folds: int = 4
+    precision: float | None = None
+    seed: int = 0
+
+
+class RelationModel:
+    """The trained weights; everything in it is JSON or plain arrays."""
+
+    def __init__(self, settings: RelationSettings, types: Sequence[RelationType]) -> None:
+        self.settings = settings
+        self.types = tuple(types)
+        self.schema = LabelSchema("relations", (), self.types)
+        self.legal: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.features: dict[str, int] = {}
+        self.weights: Any = None
+        self.thresholds: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+        self.unreachable = 0
+
+    # --- learning
+
+    def fit(
+        self,
+        gold: Sequence[tuple[Place, Sequence[Triple]]],
+        tick: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Learn from documents with their given mentions and relations."""
+        self._learn_legal(gold)
+        rows = [self._rows(place) for place, _ in gold]
+        wanted = [self._targets(p, r, t) for (p, t), r in zip(gold, rows, strict=True)]
+        self.unreachable = sum(
+            len(triples) - sum(map(len, got))
+            for (_, triples), got in zip(gold, wanted, strict=True)
+        )
+        self.counts = {}
+        for got in wanted:
+            for labels in got:
+                for label in labels:
+                    self.counts[label] = self.counts.get(label, 0) + 1
+        self.types = tuple(t for t in self.types if t.name in self.counts)
+        if not self.types:
+            return
+        tick("relations, thresholds")
+        self._cross_validate(rows, wanted)
+        tick("relations")
+        self.features, self.weights = self._fit(rows, wanted)
+
+    def _learn_legal(self, gold: Sequence[tuple[Place, Sequence[Triple]]]) -> None:
+        """The types that training saw between each pair of labels: others are never proposed."""
+        seen: dict[tuple[str, str], set[str]] = {}
+        symmetric = self.schema.symmetric
+        for place, triples in gold:
+            for head, tail, label in triples:
+                pair = place.entities[head].label, place.entities[tail].label
+                seen.setdefault(pair, set()).add(label)
+                if label in symmetric:
+                    seen.setdefault((pair[1], pair[0]), set()).add(label)
+        self.legal = {pair: tuple(sorted(found)) for pair, found in sorted(seen.items())}
+
+    def _rows(self, place: Place) -> list[tuple[Pair, list[str]]]:
+        seen: set[tuple[str, str]] = set()
+        rows = []
+        for pair in candidates(place, self.schema, self.settings.window, self.legal):
+            rows.append((pair, pair_features(place, pair, seen)))
+            seen.add((name_of(place, pair[0]), name_of(place, pair[1])))
+        return rows
+
+    def _targets(
+        self, place: Place, rows: Sequence[tuple[Pair, list[str]]], triples: Sequence[Triple]
+    ) -> list[set[str]]:
+        wanted: dict[Pair, set[str]] = {}
+        symmetric = self.schema.symmetric
+        for head, tail, label in triples:
+            pair = (head, tail)
+            if label in symmetric and place.spans[tail] < place.spans[head]:
+                pair = (tail, head)
+            wanted.setdefault(pair, set()).add(label)
+        return [wanted.get(pair, set()) for pair, _ in rows]
+
+    def _fit(
+        self, rows: Sequence[Sequence[tuple[Pair, list[str]]]], wanted: Sequence[Sequence[set[str]]]
+    ) -> tuple[dict[str, int], Any]:
+        import numpy as np
+
+        counts: dict[str, int] = {}
+        for document in rows:
+            for _, features in document:
+                for feature in set(features):
+                    counts[feature] = counts.get(feature, 0) + 1
+        kept = sorted(f for f, n in counts.items() if n >= self.settings.least)
+        index = {feature: i + 1 for i, feature in enumerate(kept)}  # 0 is the bias
+        flat = [features for document in rows for _, features in document]
+        labels = [found for document in wanted for found in document]
+        matrix = _matrix(flat, index)
+        mask = self._mask(flat)
+        weights = np.zeros((len(index) + 1, len(self.types)), dtype=np.float32)
+        for column, kind in enumerate(self.types):
+            here = np.flatnonzero(mask[:, column])
+            target = np.array([kind.name in labels[i] for i in here], dtype=np.float64)
+            if not target.any():
+                weights[0, column] = -10.0
+                continue
+            part = matrix[here]
+            used = np.unique(part.indices)
+            found = _logistic(part[:, used].tocsr(), target, self.settings)
+            weights[used, column] = found
+        weights[np.abs(weights) < 5e-4] = 0.0
+        return index, weights
+
+    def _mask(self, flat: Sequence[Sequence[str]]) -> Any:
+        """1 where a type may link the labels of the pair: each model sees only those pairs."""
+        import numpy as np
+
+        by_types = {f"t:{h}>{t}": found for (h, t), found in self.legal.items()}
+        place = {t.name: i for i, t in enumerate(self.types)}
+        mask = np.zeros((len(flat), len(place)))
+        for i, features in enumerate(flat):
+            for label in by_types.get(features[0], ()):
+                if label in place:
+                    mask[i, place[label]] = 1.0
+        return mask
+
+    def _cross_validate(
+        self, rows: Sequence[Sequence[tuple[Pair, list[str]]]], wanted: Sequence[Sequence[set[str]]]
+    ) -> None:
+        folds = min(self.settings.folds, len(rows))
+        names = [t.name for t in self.types]
+        self.thresholds = dict.fromkeys(names, 0.5)
+        if folds < 2:
+            return
+        scored: dict[str, list[tuple[float, bool]]] = {name: [] for name in names}
+        for fold in range(folds):
+            train = [i for i in range(len(rows)) if i % folds != fold]
+            index, weights = self._fit([rows[i] for i in train], [wanted[i] for i in train])
+            for i in range(fold, len(rows), folds):
+                flat = [features for _, features in rows[i]]
+                if not flat:
+                    continue
+                found = _probabilities(_matrix(flat, index), weights) * self._mask(flat)
+                for line, labels in zip(found, wanted[i], strict=True):
+                    for name, p in zip(names, line, strict=True):
+                        if p > 0:
+                            scored[name].append((float(p), name in labels))
+        common = best_threshold(
+            [pair for pairs in scored.values() for pair in pairs], self.settings.precision
+        )
+        for name in names:
+            right = sum(good for _, good in scored[name])
+            own = best_threshold(scored[name], self.settings.precision)
+            # A threshold of few examples is noise: shrink it towards the common one.
+            share = right / (right + 10.0)
+            self.thresholds[name] = round(share * own + (1 - share) * common, 4)
+
+    # --- using
+
+    def relate(self, place: Place) -> list[tuple[int, int, str, float]]:
+        """``(head, tail, type, probability)`` of the relations over their types' thresholds."""
+        if not self.types or self.weights is None:
+            return []
+        rows = self._rows(place)
+        if not rows:
+            return []
+        flat = [features for _, features in rows]
+        found = _probabilities(_matrix(flat, self.features), self.weights) * self._mask(flat)
+        out = []
+        for (pair, _), line in zip(rows, found, strict=True):
+            for kind, p in zip(self.types, line, strict=True):
+                if p >= self.thresholds[kind.name] and p > 0:
+                    out.append((pair[0], pair[1], kind.name, round(float(p), 4)))
+        return out
+
+    def reasons(self, label: str, count: int = 20) -> list[tuple[str, float]]:
+        """The features that speak most for a type, with their weights."""
+        column = [t.name for t in self.types].index(label)
+        names = {i: f for f, i in self.features.items()}
+        order = sorted(names, key=lambda i: -float(self.weights[i, column]))[:count]
+        return [(names[i], round(float(self.weights[i, column]), 3)) for i in order]
+
+    # --- keeping
+
+    def as_files(self) -> dict[str, bytes]:
+        """File names → bytes; :meth:`from_files` reads them."""
+        weights = b""
+        used = sorted(self.features, key=lambda f: self.features[f])
+        if self.weights is not None:
+            import numpy as np
+
+            keep = [i for i, f in enumerate(used, start=1) if np.any(self.weights[i])]
+            used = [used[i - 1] for i in keep]
+            weights = np.ascontiguousarray(self.weights[[0, *keep]], dtype="<f4").tobytes()
+        meta = {
+            "settings": asdict(self.settings),
+            "types": [asdict(t) for t in self.types],
+            "legal": [[*pair, list(found)] for pair, found in self.legal.items()],
+            "thresholds": self.thresholds,
+            "counts": self.counts,
+            "unreachable": self.unreachable,
+            "features": used,
+        }
+        text = json.dumps(meta, ensure_ascii=False, sort_keys=True)
+        return {"relations.json": text.encode("utf-8"), "weights.f4": weights}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> RelationModel:
+        """Raises DataError where something is missing or damaged."""
+        try:
+            meta = json.loads(files["relations.json"])
+            types = [
+                RelationType(**t | {k: tuple(t[k]) for k in ("head", "tail", "examples")})
+                for t in meta["types"]
+            ]
+            model = cls(RelationSettings(**meta["settings"]), types)
+            model.legal = {(h, t): tuple(found) for h, t, found in meta["legal"]}
+            model.thresholds, model.counts = meta["thresholds"], meta["counts"]
+            model.unreachable = meta["unreachable"]
+            model.features = {feature: i for i, feature in enumerate(meta["features"], start=1)}
+            if files["weights.f4"]:
+                import numpy as np
+
+                weights = np.frombuffer(files["weights.f4"], dtype="<f4")
+                model.weights = weights.reshape(len(model.features) + 1, len(types))
+        except (KeyError, TypeError, ValueError):
+            raise DataError(
+                "the files of this relation_classifier are damaged; train again"
+            ) from None
+        return model
+
+
+def _logistic(matrix: Any, target: Any, settings: RelationSettings) -> Any:
+    """The weights of one L2-penalised logistic regression; column 0 is the bias."""
+    import numpy as np
+    from scipy.optimize import minimize
+
+    transposed = matrix.T.tocsr()
+    penalty = np.full(matrix.shape[1], settings.l2)
+    penalty[0] = 1e-3
+
+    def loss(weights: Any) -> tuple[float, Any]:
+        z = matrix @ weights
+        p = 1.0 / (1.0 + np.exp(-np.clip(z, -30, 30)))
+        value = float((np.logaddexp(0, z) - target * z).sum())
+        value += 0.5 * float((penalty * weights * weights).sum())
+        return value, transposed @ (p - target) + penalty * weights
+
+    start = np.zeros(matrix.shape[1])
+    share = target.mean()
+    start[0] = np.log(share / max(1e-6, 1 - share))
+    found = minimize(
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": settings.iterations, "ftol": 1e-6},
+    )
+    return np.round(found.x, 4)
+
+
+def _matrix(rows: Sequence[Iterable[str]], index: Mapping[str, int]) -> Any:
+    """Sparse 0/1 rows with the bias in column 0."""
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    columns: list[int] = []
+    ends = [0]
+    for row in rows:
+        columns.append(0)
+        columns.extend(sorted({index[f] for f in row if f in index}))
+        ends.append(len(columns))
+    data = np.ones(len(columns))
+    return csr_matrix((data, columns, ends), shape=(len(rows), len(index) + 1))
+
+
+def _probabilities(matrix: Any, weights: Any) -> Any:
+    import numpy as np
+
+    z = matrix @ weights.astype(np.float64)
+    return 1.0 / (1.0 + np.exp(-np.clip(z, -30, 30)))
+
+
+def best_threshold(scored: Sequence[tuple[float, bool]], precision: float | None = None) -> float:
+    """The threshold with the best F1, or with the best recall at the wanted precision; 0.5 without
+    positives."""
+    total = sum(good for _, good in scored)
+    if not total:
+        return 0.5
+    ranked = sorted(scored, key=lambda pair: -pair[0])
+    best, at, hits = -1.0, 0.5, 0
+    for n, (p, good) in enumerate(ranked, start=1):
+        hits += good
+        if n < len(ranked) and ranked[n][0] == p:
+            continue
+        if precision is None:
+            value = 2 * hits / (n + total)
+        else:
+            value = hits / total if hits / n >= precision else -1.0
+        if value > best:
+            below = ranked[n][0] if n < len(ranked) else p * 0.9
+            best, at = value, (p + below) / 2
+    return min(0.95, max(0.05, at))

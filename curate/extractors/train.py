@@ -1,0 +1,235 @@
+"""Training: from gold documents to a spaCy pipeline directory with its card.
+
+The same documents, settings and seed give the same bytes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import ConfigurationError, DataError
+from curate.extractors.rules import available
+from curate.model import Annotation, Document, Source
+from curate.schema import LabelSchema
+
+if TYPE_CHECKING:
+    from curate.gold.items import GoldDocument
+
+LITTLE = 5
+"""Fewer examples of a label are named in the report: it will hardly be learned."""
+RAW_LIMIT = 20_000_000
+"""Characters of raw text that word clusters are learned from."""
+CLUSTERED_FROM = 150_000
+"""With fewer characters of text clusters are noise, and none are learned."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How to train; written to the card as it is.
+
+    ``extractor``: ``crf`` (with relations) or ``ner`` (spaCy's own).  ``rules``: the bootstrap data
+    to stack, None: those for the schema, where there are any; empty: none.  ``clusters``: how
+    many word clusters, None: by the amount of text.
+    """
+
+    extractor: str = "crf"
+    seed: int = 0
+    rules: str | None = None
+    clusters: int | None = None
+    swaps: int = 1
+    window: int = 1
+    l2: float = 1.0
+    config: str | None = None
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained pipeline and what there is to say about how it was learned."""
+
+    nlp: Any
+    settings: Mapping[str, Any]
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+Tick = Callable[[str], None]
+
+
+def check_support(train: Sequence[GoldDocument], schema: LabelSchema) -> list[str]:
+    """What of the training data is too little, one sentence each.
+
+    Raises DataError where there is nothing to learn from.
+    """
+    if not train:
+        raise DataError("there is no document to train on; the train split is empty")
+    counts: Counter[str] = Counter()
+    for gold in train:
+        counts.update(e.label for e in gold.annotation.entities)
+        counts.update(r.label for r in gold.annotation.relations)
+    if not any(counts[label] for label in schema.entity_labels):
+        raise DataError("the training documents hold no entity; nothing can be learned")
+    notes = []
+    none = [x for x in (*schema.entity_labels, *schema.relation_labels) if not counts[x]]
+    few = [
+        f"{label} ({counts[label]})"
+        for label in (*schema.entity_labels, *schema.relation_labels)
+        if 0 < counts[label] < LITTLE
+    ]
+    if none:
+        notes.append(f"no example in train, cannot be learned: {', '.join(none)}")
+    if few:
+        notes.append(f"fewer than {LITTLE} examples in train: {', '.join(few)}")
+    return notes
+
+
+def check_leaks(splits: Mapping[str, Sequence[GoldDocument]]) -> None:
+    """Raises DataError where a text or a near-duplicate group stands in two splits."""
+    seen: dict[str, tuple[str, str]] = {}
+    for split in sorted(splits):
+        for gold in splits[split]:
+            for key in (f"text {gold.document.digest}", f"group {gold.group}"):
+                if key == "group ":
+                    continue
+                other, name = seen.setdefault(key, (split, gold.id))
+                if other != split:
+                    raise DataError(
+                        f"documents {name!r} ({other}) and {gold.id!r} ({split}) are the same or "
+                        "near-duplicates: the scores would be too good; rebuild the release"
+                    )
+
+
+def learn(
+    train: Sequence[GoldDocument],
+    dev: Sequence[GoldDocument],
+    schema: LabelSchema,
+    settings: TrainSettings,
+    *,
+    raw: Sequence[str] = (),
+    tick: Tick = lambda _: None,
+    work: Path | None = None,
+) -> Learned:
+    """Train a pipeline; ``raw`` are texts without gold, ``work`` a folder for spaCy's own training.
+
+    Raises DataError or ConfigurationError where the data or the settings do not allow it.
+    """
+    _seed(settings.seed)
+    if settings.extractor == "crf" and settings.config is None:
+        return _learn_crf(train, dev, schema, settings, raw, tick)
+    if settings.extractor not in ("crf", "ner"):
+        raise ConfigurationError(
+            f"there is no extractor {settings.extractor!r} to train; there are `crf` and `ner`"
+        )
+    from curate.extractors.spacy_train import learn_spacy
+
+    if work is None:
+        raise ConfigurationError("spaCy's own training needs a folder to work in")
+    nlp, notes = learn_spacy(train, dev, schema, settings, work, tick)
+    return Learned(nlp, asdict(settings), notes=tuple(notes))
+
+
+def _learn_crf(
+    train: Sequence[GoldDocument],
+    dev: Sequence[GoldDocument],
+    schema: LabelSchema,
+    settings: TrainSettings,
+    raw: Sequence[str],
+    tick: Tick,
+) -> Learned:
+    from curate.extractors.components import CrfNer, plain_types, register
+    from curate.gold.formats.spacy import annotate, blank
+    from curate.tokenization import TOKENIZER_NAME, make_tokenizer
+
+    register()
+    nlp = blank(schema.language)
+    nlp.config["nlp"]["tokenizer"] = {"@tokenizers": TOKENIZER_NAME, "language": schema.language}
+    nlp.tokenizer = make_tokenizer(schema.language)(nlp)
+    rules = rules_for(schema) if settings.rules is None else settings.rules
+    size = sum(len(g.document.text) for g in train) + sum(map(len, raw))
+    clusters = settings.clusters
+    if clusters is None:
+        clusters = 150 if size >= CLUSTERED_FROM else 0
+    crf: Any = nlp.add_pipe(
+        "crf_ner",
+        config={
+            "language": schema.language,
+            "rules": rules,
+            "swaps": settings.swaps,
+            "clusters": clusters,
+            "calibrate": False,
+            "seed": settings.seed,
+        },
+    )
+    assert isinstance(crf, CrfNer)
+
+    def pairs(documents: Sequence[GoldDocument]) -> list[tuple[Any, Any]]:
+        made = []
+        for gold in sorted(documents, key=lambda g: g.id):
+            reference = nlp.make_doc(gold.document.text)
+            annotate(reference, gold.annotation)
+            made.append((nlp.make_doc(gold.document.text), reference))
+        return made
+
+    taught = pairs(train)
+    crf.learn(taught, _bounded(raw), tick)
+    notes = [f"entity cuts a token and was not learned: {what}" for what in crf.misaligned]
+    counts: dict[str, Any] = {"misaligned": len(crf.misaligned), "crossing": crf.crf.left_out}
+    if dev:
+        tick("calibration")
+        crf.calibrate(pairs(dev))
+    counts["calibrated"] = bool(crf.crf.curve.points)
+    if any(gold.annotation.relations for gold in train):
+        relations: Any = nlp.add_pipe(
+            "relation_classifier",
+            config={
+                "language": schema.language,
+                "rules": rules,
+                "types": plain_types(schema.relations),
+                "window": settings.window,
+                "l2": settings.l2,
+                "seed": settings.seed,
+            },
+        )
+        relations.learn(taught, tick)
+        counts["relations_out_of_reach"] = relations.relations.unreachable
+        counts["thresholds"] = dict(relations.relations.thresholds)
+    used = asdict(settings) | {"rules": rules, "clusters": clusters}
+    return Learned(nlp, used, counts, tuple(notes))
+
+
+def rules_for(schema: LabelSchema) -> str:
+    """The bootstrap data to stack for a schema: its own, else any of its language; or none."""
+    offered = sorted(
+        (name for language, name in available() if language == schema.language),
+        key=lambda name: (name != schema.name, name),
+    )
+    return offered[0] if offered else ""
+
+
+def _bounded(raw: Sequence[str]) -> Iterator[str]:
+    room = RAW_LIMIT
+    for text in raw:
+        room -= len(text)
+        if room < 0:
+            return
+        yield text
+
+
+def _seed(seed: int) -> None:
+    import numpy as np
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
+def predict(nlp: Any, documents: Sequence[Document], source: Source) -> Iterator[Annotation]:
+    """What a pipeline says of the documents."""
+    from curate.extractors.spacy import annotation_of_doc
+
+    pairs = ((document.text, document.id) for document in documents)
+    for doc, document_id in nlp.pipe(pairs, as_tuples=True):
+        yield annotation_of_doc(doc, document_id, source)

@@ -1,0 +1,218 @@
+"""Training: a release's train split becomes a model, scored once on its test split."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import DataError, UsageError
+from curate.extractors import models as _models
+from curate.extractors.models import Card
+from curate.extractors.train import TrainSettings, check_leaks, check_support, learn, predict
+from curate.interchange import read
+from curate.model import Source
+from curate.schema import LabelSchema, check_fit
+
+if TYPE_CHECKING:
+    from curate.flows.reporter import Reporter
+    from curate.gold.items import GoldDocument
+    from curate.gold.opening import GoldSet
+
+NAMES = "letters, digits, '-' and '_'"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The new model: its folder and its card."""
+
+    folder: Path
+    card: Card
+
+    def as_dict(self) -> dict[str, Any]:
+        model = self.card.as_dict() | {"reference": self.card.reference}
+        return {"model": model, "folder": str(self.folder)}
+
+
+def splits_of(gold: GoldSet) -> dict[str, list[GoldDocument]]:
+    """The documents by split: a release's own, or ``meta.split`` of an interchange file; a file
+    without splits is all train."""
+    found: dict[str, list[GoldDocument]] = {"train": [], "dev": [], "test": []}
+    if gold.release is not None:
+        for document in gold.documents():
+            if document.split not in found:
+                raise DataError(f"document {document.id!r} has no split", path=gold.path)
+            found[document.split].append(document)
+        return found
+    from curate.gold.items import GOLD, GoldDocument
+
+    for record in read(gold.path, source=GOLD):
+        split = record.document.metadata.get("split", "train")
+        if split not in found:
+            raise DataError(
+                f"meta.split is {split!r}; it must be train, dev or test",
+                path=gold.path,
+                line=record.line,
+            )
+        found[split].append(GoldDocument(record.document, record.annotation, split=split))
+    return found
+
+
+def train(
+    gold: GoldSet,
+    schema: LabelSchema,
+    models: Path,
+    reporter: Reporter,
+    *,
+    name: str = "",
+    settings: TrainSettings | None = None,
+    raw: Sequence[str] = (),
+) -> Trained:
+    """Train on ``gold``, score dev and, once, test, and publish the model whole.
+
+    ``raw`` are texts of the workspace without gold; a text that stands in dev or test is not used.
+    Raises UsageError for a bad name, DataError for gold that does not fit the schema or leaks.
+    """
+    chosen = settings or TrainSettings()
+    name = name or schema.name
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise UsageError(f"{name!r} is no name for a model; use {NAMES}")
+    splits = splits_of(gold)
+    for documents in splits.values():
+        for one in documents:
+            check_fit(one.annotation, one.document.text, schema)
+    check_leaks(splits)
+    notes = check_support(splits["train"], schema)
+    if not splits["test"]:
+        notes.append("there is no test split: the model was not scored")
+    held = {g.document.digest for split in ("dev", "test") for g in splits[split]}
+    from curate.model import digest_of
+
+    texts = sorted({text for text in raw if digest_of(text) not in held})
+    reporter.step(
+        f"training on {len(splits['train'])} documents of {gold.name}"
+        + (f", {len(splits['dev'])} for dev" if splits["dev"] else "")
+    )
+    models.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="curate-train-") as work,
+        reporter.progress("train", 5) as advance,
+    ):
+
+        def tick(what: str) -> None:
+            advance()
+            reporter.step(f"  {what}")
+
+        done = learn(
+            splits["train"],
+            splits["dev"],
+            schema,
+            chosen,
+            raw=texts,
+            tick=tick,
+            work=Path(work),
+        )
+        version = _models.next_version(models, name)
+        source = Source.model(name, version)
+        scores = {
+            split: _scores(done.nlp, splits[split], schema, source)
+            for split in ("dev", "test")
+            if splits[split]
+        }
+        with _models.publishing(models, name, version) as folder:
+            _meta(done.nlp, name, version)
+            done.nlp.to_disk(folder)
+            card = Card(
+                name=name,
+                version=version,
+                digest=_models.digest_of_folder(folder),
+                extractor=chosen.extractor if chosen.config is None else "config",
+                schema=schema.digest,
+                language=schema.language,
+                labels=schema.entity_labels,
+                relations=schema.relation_labels,
+                release={
+                    "name": gold.name,
+                    "version": gold.version,
+                    "digest": gold.digest,
+                },
+                settings=dict(done.settings) | {"versions": versions()},
+                scores=scores,
+                counts=_counts(splits) | dict(done.counts),
+                notes=(*notes, *done.notes),
+                looks=looks_at(models, gold) + bool(splits["test"]),
+            )
+            _models.write_card(folder, card)
+    return Trained(models / f"{name}-{version}", card)
+
+
+def looks_at(models: Path, gold: GoldSet) -> int:
+    """How often models of this folder were scored on this gold's test split."""
+    return sum(
+        1
+        for _, card in _models.cards(models)
+        if card.release.get("digest") == gold.digest
+        and card.release.get("name") == gold.name
+        and "test" in card.scores
+    )
+
+
+def _scores(
+    nlp: Any, documents: Sequence[GoldDocument], schema: LabelSchema, source: Source
+) -> dict[str, Any]:
+    from curate.scoring import score
+
+    said = {a.document_id: a for a in predict(nlp, [g.document for g in documents], source)}
+    result = score(
+        [(g.annotation, said[g.id]) for g in sorted(documents, key=lambda g: g.id)],
+        schema=schema,
+        draws=1000,
+    )
+    entities, relations = result.entities, result.relations
+    return {
+        "documents": result.documents,
+        "entities": _headline(entities.measures["strict"].as_json()),
+        "relations": _headline(relations.measures["boundaries"].as_json()),
+        "per_label": {
+            label: None if measure.f1 is None else round(measure.f1, 4)
+            for part in (entities, relations)
+            for label, measure in part.per_label.items()
+        },
+    }
+
+
+def _headline(measure: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: round(value, 4)
+        if isinstance(value, float)
+        else [round(x, 4) for x in value]
+        if isinstance(value, list)
+        else value
+        for key, value in measure.items()
+    }
+
+
+def _counts(splits: Mapping[str, Sequence[GoldDocument]]) -> dict[str, Any]:
+    labels: Counter[str] = Counter()
+    for gold in splits["train"]:
+        labels.update(e.label for e in gold.annotation.entities)
+        labels.update(r.label for r in gold.annotation.relations)
+    return {
+        "documents": {split: len(documents) for split, documents in splits.items()},
+        "train": dict(sorted(labels.items())),
+    }
+
+
+def _meta(nlp: Any, name: str, version: str) -> None:
+    nlp.meta["name"] = name.replace("-", "_")
+    nlp.meta["version"] = f"{version}.0.0" if version.isdigit() else version
+    nlp.meta["description"] = "trained by curate; see model.json"
+
+
+def versions() -> dict[str, str]:
+    """The versions of what training depends on, for the card."""
+    return {name: installed(name) for name in ("curate", "spacy", "python-crfsuite", "scipy")}

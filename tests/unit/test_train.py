@@ -1,0 +1,187 @@
+"""Training: the same bytes for a seed, whole or not at all, honest about its data."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curate.errors import DataError, UsageError
+from curate.extractors import models
+from curate.extractors.interface import answers
+from curate.extractors.registry import resolve
+from curate.extractors.train import TrainSettings
+from curate.flows import train as flow
+from curate.flows.models import list_models, show_model
+from curate.flows.reporter import Silent
+from curate.gold.opening import open_gold
+from curate.interchange import write
+from curate.model import Annotation, Document, Entity, Relation, Source
+from curate.schema import LabelSchema, parse_schema
+
+SCHEMA = parse_schema(
+    "name: tiny\nlanguage: en\nentities:\n  - name: PER\n  - name: ORG\n  - name: LOC\n"
+    "relations:\n  - {name: works_for, head: [PER], tail: [ORG]}\n"
+)
+PEOPLE = ["Anna Bell", "Carl Dunn", "Eve Ford", "Gus Hale", "Ida Jones", "Ken Lowe", "Mia Nash"]
+FIRMS = ["Acme", "Borealis", "Cobalt", "Dynamo", "Elm", "Fjord", "Granite"]
+PLACES = ["Oslo", "Paris", "Quito", "Rome", "Sofia", "Turin", "Utrecht"]
+
+
+def documents(splits: str) -> list[tuple[Document, Annotation]]:
+    made = []
+    for i, split in enumerate(splits):
+        who, firm, place = PEOPLE[i % 7], FIRMS[(i * 3) % 7], PLACES[(i * 5) % 7]
+        name = f"University of {place}"
+        pieces = [
+            (who, "PER"),
+            (" works for ", ""),
+            (firm, "ORG"),
+            (" and left ", ""),
+            (name, "ORG"),
+        ]
+        pieces += [(f" in {1900 + i}. ", ""), ("Nobody went to ", ""), (place, "LOC"), (".", "")]
+        text, entities = "", []
+        for piece, label in pieces:
+            if label:
+                entities.append(Entity(len(text), len(text) + len(piece), label))
+            text += piece
+        at = entities[2].start + len("University of ")
+        entities.append(Entity(at, entities[2].end, "LOC"))
+        document = Document.of(
+            text, id=f"d{i:02}", metadata={"split": {"t": "train", "d": "dev", "x": "test"}[split]}
+        )
+        relation = Relation(entities[0], entities[1], "works_for")
+        made.append(
+            (document, Annotation.of(document.id, entities, [relation], Source.curator("g")))
+        )
+    return made
+
+
+@pytest.fixture
+def gold(tmp_path: Path) -> Path:
+    path = tmp_path / "gold.jsonl"
+    write(path, documents("t" * 14 + "ddd" + "xxx"))
+    return path
+
+
+def run(gold: Path, folder: Path, schema: LabelSchema = SCHEMA, **settings: Any) -> flow.Trained:
+    return flow.train(
+        open_gold(str(gold)), schema, folder, Silent(), settings=TrainSettings(**settings)
+    )
+
+
+def test_a_model_learns_nested_entities_and_relations(gold: Path, tmp_path: Path) -> None:
+    """Unseen names in seen patterns are found, inner names and relations too, with scores."""
+    done = run(gold, tmp_path / "models")
+    assert done.card.scores["test"]["entities"]["f1"] > 0.9
+    assert done.card.scores["test"]["relations"]["f1"] > 0.9
+    text = "Zoe Quill works for Nimbus and left University of Vienna in 1950."
+    document = Document.of(text)
+    extractor = resolve("tiny", schema=SCHEMA, models=tmp_path / "models")
+    said = next(answers(extractor, [document], SCHEMA))
+    found = {(text[e.start : e.end], e.label) for e in said.entities}
+    assert {("Zoe Quill", "PER"), ("Nimbus", "ORG"), ("University of Vienna", "ORG")} <= found
+    assert ("Vienna", "LOC") in found
+    assert [(r.label, text[slice(*r.tail.span)]) for r in said.relations] == [
+        ("works_for", "Nimbus")
+    ]
+    assert all(e.score is not None and 0 <= e.score <= 1 for e in said.entities)
+    assert said.source.digest == done.card.digest
+
+
+def test_the_same_seed_gives_the_same_bytes(gold: Path, tmp_path: Path) -> None:
+    """Digest, card and every file agree; the next version counts on."""
+    one, two = run(gold, tmp_path / "a"), run(gold, tmp_path / "b")
+    assert one.card == two.card
+    assert models.digest_of_folder(one.folder) == one.card.digest
+    again = run(gold, tmp_path / "a")
+    assert (again.card.version, again.card.looks) == ("2", 2)
+    assert [m.card.reference for m in list_models(tmp_path / "a")] == ["tiny@1", "tiny@2"]
+    assert show_model(tmp_path / "a", "tiny").card.version == "2"
+    with pytest.raises(UsageError, match="there are: tiny@1, tiny@2"):
+        show_model(tmp_path / "a", "other")
+
+
+def test_the_model_is_a_spacy_pipeline(gold: Path, tmp_path: Path) -> None:
+    """It loads, pickles, goes to bytes and back, and runs in nlp.pipe."""
+    from curate.extractors.spacy import load_pipeline
+
+    nlp = load_pipeline(run(gold, tmp_path / "models").folder)
+    text = "Anna Bell works for Acme."
+    expected = [(e.text, e.label_) for e in nlp(text).ents]
+    assert expected == [("Anna Bell", "PER"), ("Acme", "ORG")]
+    copy = pickle.loads(pickle.dumps(nlp))
+    other = load_pipeline(tmp_path / "models" / "tiny-1").from_bytes(nlp.to_bytes())
+    for pipeline in (copy, other):
+        assert [(e.text, e.label_) for doc in pipeline.pipe([text]) for e in doc.ents] == expected
+
+
+def test_initialize_is_all_that_spacy_needs_to_train(gold: Path) -> None:
+    """nlp.initialize, nlp.update and nlp.evaluate work as for any trainable component."""
+    from spacy.training import Example
+
+    from curate.extractors.components import register
+    from curate.gold.formats.spacy import annotate, blank
+
+    register()
+    nlp = blank("en")
+    nlp.add_pipe("crf_ner", config={"calibrate": False})
+    nlp.add_pipe("relation_classifier")
+    examples = []
+    for document, annotation in documents("t" * 12):
+        reference = nlp.make_doc(document.text)
+        annotate(reference, annotation)
+        examples.append(Example(nlp.make_doc(document.text), reference))
+    nlp.initialize(lambda: examples)
+    assert nlp.update(examples, losses={}) == {"crf_ner": 0.0, "relation_classifier": 0.0}
+    scores = nlp.evaluate(examples)
+    assert scores["ents_f"] > 0.95
+    assert scores["rels_f"] > 0.95
+
+
+def test_an_interrupted_training_leaves_nothing(
+    gold: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No half-made model stands in the folder."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("curate.extractors.models.write_card", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(gold, tmp_path / "models")
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_gold_that_would_deceive_is_refused(tmp_path: Path) -> None:
+    """Leaks between splits, an empty train split and labels outside the schema."""
+    rows = documents("tttx")
+    copy = Document.of(rows[3][0].text, id="copy", metadata={"split": "train"})
+    leak = [*rows, (copy, Annotation.of("copy", rows[3][1].entities, (), Source.curator("g")))]
+    for name, content, message in (
+        ("leak", leak, "too good"),
+        ("empty", documents("xxd"), "train split is empty"),
+    ):
+        write(tmp_path / f"{name}.jsonl", content)
+        with pytest.raises(DataError, match=message):
+            run(tmp_path / f"{name}.jsonl", tmp_path / "models")
+    write(tmp_path / "ok.jsonl", documents("ttt"))
+    small = parse_schema("name: s\nlanguage: en\nentities:\n  - name: PER\n")
+    with pytest.raises(DataError, match="not in schema"):
+        run(tmp_path / "ok.jsonl", tmp_path / "models", small)
+    bad = json.dumps({"id": "a", "text": "x", "meta": {"split": "other"}})
+    (tmp_path / "bad.jsonl").write_text(bad + "\n")
+    with pytest.raises(DataError, match=r"bad\.jsonl:1: meta\.split"):
+        run(tmp_path / "bad.jsonl", tmp_path / "models")
+
+
+def test_little_support_is_named(tmp_path: Path) -> None:
+    """Labels with too few examples stand in the card's notes."""
+    write(tmp_path / "g.jsonl", documents("ttt"))
+    notes = run(tmp_path / "g.jsonl", tmp_path / "models").card.notes
+    assert any("fewer than 5 examples in train: PER (3), works_for (3)" in n for n in notes)
+    assert any("no test split" in n for n in notes)
