@@ -70,7 +70,8 @@ class _Segment:
 
     @property
     def prose(self) -> bool:
-        if self.reason is not None or self.score >= 2:
+        impersonal = self.words >= LONG_WORDS and not (self.reader or self.strong)
+        if self.reason is not None or self.score >= (5 if impersonal else 2):
             return False
         if self.words >= LONG_WORDS or (self.words >= PROSE_WORDS and self.sentence):
             return True
@@ -292,11 +293,19 @@ def _needed(segment: _Segment) -> int:
     if segment.words > NOTICE_WORDS:
         return 6
     spoken = segment.reader or segment.strong
+    if segment.words >= LONG_WORDS and not spoken:
+        return 5
     return 2 if segment.words <= 12 or (spoken and segment.words <= LONG_WORDS) else 3
 
 
 def _is_byline(segment: _Segment, words: Words, edge: bool) -> bool:
     folded = segment.folded.lstrip(" -–—|(*•").strip()
+    if "|" in folded and segment.words <= BYLINE_WORDS:
+        # "Agency | Published on …": who published stands beside when.
+        parts = [part.strip() for part in folded.split("|") if part.strip()]
+        dates = [p for p in parts if _is_dateline(p, words)]
+        if dates and all(p in dates or len(p.split()) <= 3 for p in parts):
+            return True
     match = words.bylines.match(folded)
     if segment.words > BYLINE_WORDS or not match:
         return _is_rubric_with_date(folded, words) if edge else False
@@ -478,11 +487,17 @@ def _drop_fragments(segments: list[_Segment], places: list[int]) -> None:
             segments[i].reason = Reason.BESIDE
 
 
-def _column(segments: list[_Segment]) -> None:
+def _column(head: list[_Segment]) -> None:
     """A menu that stands upright above the title: four or more lines of up to three words, two of
-    them known as buttons or sections, blank lines between them or not."""
+    them known as buttons or sections, blank lines between them or not; or three that begin with
+    the same sign."""
+    for same, group in groupby(head, key=lambda s: s.text[:1] if s.words <= SHORT_WORDS else ""):
+        members = list(group)
+        if same and not same.isalnum() and same not in "«“\"'(" and len(members) >= MENU_SEGMENTS:
+            for member in members:
+                member.reason = member.reason or Reason.MENU
     run: list[_Segment] = []
-    for segment in [*segments, None]:
+    for segment in [*head, None]:
         if segment is not None and segment.words <= 3 and not segment.sentence:
             run.append(segment)
             continue

@@ -49,6 +49,8 @@ _PROSE_WORDS = 12
 _MIN_PART = 12
 _MOST = 0.5
 _TEASER = 0.3
+_NEAR = 4
+_NAME_WORDS = 3
 
 
 @dataclass(slots=True)
@@ -393,14 +395,32 @@ def _furniture(blocks: list[Block], chosen: list[bool]) -> list[bool]:
 
 
 def _choose_title(blocks: list[Block], chosen: list[bool], furniture: list[bool], low: int) -> None:
-    """Take the nearest heading of the highest level above the first paragraph."""
+    """Take the nearest heading of the highest level above the first paragraph.
+
+    Old sites give their own name the first level: a name of up to three words yields to a heading
+    of the second that stands right above the article.
+    """
     for level in ("h1", "h2", "h3"):
         only = frozenset({level})
         found = [i for i in range(low) if blocks[i].within(only) and not furniture[i]]
-        if found:
-            if not any(chosen[i] for i in found) and (level == "h1" or low - found[-1] <= 4):
-                chosen[found[-1]] = True
-            return
+        if not found:
+            continue
+        near = low - found[-1] <= _NEAR
+        if level == "h1" and not near and len(blocks[found[-1]].text.split()) <= _NAME_WORDS:
+            second = [
+                i
+                for i in range(max(0, low - _NEAR), low)
+                if blocks[i].within(frozenset({"h2"}))
+                and not furniture[i]
+                and len(blocks[i].text.split()) > _NAME_WORDS
+            ]
+            if second:
+                chosen[found[-1]] = False
+                chosen[second[-1]] = True
+                return
+        if not any(chosen[i] for i in found) and (level == "h1" or near):
+            chosen[found[-1]] = True
+        return
 
 
 def _leave_teasers(blocks: list[Block], chosen: list[bool]) -> None:
