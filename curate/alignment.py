@@ -336,29 +336,80 @@ def _near_relations(
     symmetric: Collection[str],
 ) -> list[tuple[int, int]]:
     """The best one-to-one pairs of one label whose arguments overlap, both."""
-    spans_a = sorted({span for i in left for span in a[i][1:]})
-    spans_b = sorted({span for j in right for span in b[j][1:]})
+    of_a, of_b = _by_label(a, left), _by_label(b, right)
+    edges: list[Edge] = []
+    for label, some in of_a.items():
+        others = of_b.get(label)
+        if not others:
+            continue
+        turns = label in symmetric
+        few = len(some) * len(others) <= _FEW
+        pairs = (
+            [(i, j) for i in some for j in others] if few else _touching(a, b, some, others, turns)
+        )
+        for i, j in pairs:
+            worth = _closeness(a[i], b[j], turns)
+            if worth:
+                edges.append((i, j, worth))
+    return [(i, j) for i, j, _ in best_matching(edges)] if edges else []
+
+
+_FEW = 64
+"""Up to this many pairs of relations are tried one by one."""
+
+
+def _by_label(keys: Sequence[RelationKey], chosen: list[int]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for i in chosen:
+        found.setdefault(keys[i][0], []).append(i)
+    return found
+
+
+def _closeness(a: RelationKey, b: RelationKey, turns: bool) -> float:
+    """The Jaccard overlap of the arguments, summed; 0 unless both overlap."""
+    (_, head_a, tail_a), (_, head_b, tail_b) = a, b
+    best = 0.0
+    if (
+        head_a[0] < head_b[1]
+        and head_b[0] < head_a[1]
+        and (tail_a[0] < tail_b[1] and tail_b[0] < tail_a[1])
+    ):
+        best = jaccard(head_a, head_b) + jaccard(tail_a, tail_b)
+    if turns:
+        one, two = jaccard(tail_a, head_b), jaccard(head_a, tail_b)
+        if one and two:
+            best = max(best, one + two)
+    return best
+
+
+def _touching(
+    a: Sequence[RelationKey],
+    b: Sequence[RelationKey],
+    some: list[int],
+    others: list[int],
+    turns: bool,
+) -> set[tuple[int, int]]:
+    """Pairs that may be near, found by the argument with fewer candidates."""
+    spans_a = sorted({span for i in some for span in a[i][1:]})
+    spans_b = sorted({span for j in others for span in b[j][1:]})
     near: dict[Span, list[Span]] = defaultdict(list)
     for x, y in overlapping_pairs(spans_a, spans_b):
         near[spans_a[x]].append(spans_b[y])
-    by_argument: dict[tuple[str, int, Span], list[int]] = defaultdict(list)
-    for j in right:
-        label, head, tail = b[j]
-        by_argument[label, 0, head].append(j)
-        by_argument[label, 1, tail].append(j)
-    edges: dict[tuple[int, int], float] = {}
-    for i in left:
-        label, head, tail = a[i]
-        for first, second in ((head, tail), (tail, head))[: 1 + (label in symmetric)]:
-            by_first = [by_argument.get((label, 0, span), ()) for span in near.get(first, ())]
-            by_second = [by_argument.get((label, 1, span), ()) for span in near.get(second, ())]
+    by_head: dict[Span, list[int]] = defaultdict(list)
+    by_tail: dict[Span, list[int]] = defaultdict(list)
+    for j in others:
+        by_head[b[j][1]].append(j)
+        by_tail[b[j][2]].append(j)
+    pairs: set[tuple[int, int]] = set()
+    for i in some:
+        _, head, tail = a[i]
+        for first, second in ((head, tail), (tail, head))[: 1 + turns]:
+            by_first = [by_head.get(span, []) for span in near.get(first, ())]
+            by_second = [by_tail.get(span, []) for span in near.get(second, ())]
             # The arguments of a hub have thousands of relations in common, their others have few.
             shorter = min(by_first, by_second, key=lambda lists: sum(map(len, lists)))
-            for j in (j for found in shorter for j in found):
-                one, two = jaccard(first, b[j][1]), jaccard(second, b[j][2])
-                if one and two:
-                    edges[i, j] = max(edges.get((i, j), 0.0), one + two)
-    return [(i, j) for i, j, _ in best_matching([(i, j, w) for (i, j), w in edges.items()])]
+            pairs.update((i, j) for found in shorter for j in found)
+    return pairs
 
 
 def _one_argument(
@@ -370,14 +421,19 @@ def _one_argument(
 ) -> list[tuple[list[int], list[int]]]:
     """Per label and shared argument: the relations of either side that have it."""
 
+    common = {a[i][0] for i in left} & {b[j][0] for j in right}
+    if not common:
+        return []
+
     def buckets(
         keys: Sequence[RelationKey], chosen: list[int]
     ) -> dict[tuple[int, str, Span], list[int]]:
-        found: dict[tuple[int, str, Span], list[int]] = defaultdict(list)
+        found: dict[tuple[int, str, Span], list[int]] = {}
         for i in chosen:
             label, head, tail = keys[i]
-            found[0, label, head].append(i)
-            found[0 if label in symmetric else 1, label, tail].append(i)
+            if label in common:
+                found.setdefault((0, label, head), []).append(i)
+                found.setdefault((0 if label in symmetric else 1, label, tail), []).append(i)
         return found
 
     of_a, of_b = buckets(a, left), buckets(b, right)

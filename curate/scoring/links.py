@@ -92,8 +92,9 @@ def tally_relations(
     column = RELATION_KINDS.index(RelationKind.CORRECT)
     errors[:, column] = right
     members[:, column, :] = right[:, None]
-    for kind in near_g.kind[right_g].tolist():
-        confusion[names[kind], names[kind]] += 1
+    for i, n in enumerate(np.bincount(near_g.kind[right_g], minlength=len(names)).tolist()):
+        if n:
+            confusion[names[i], names[i]] += n
     scored = ~np.isnan(near_o.score)
     return PartTally(
         measures={
@@ -143,10 +144,6 @@ def _errors(
 ) -> tuple[Ints, Ints, Ints, Counter[tuple[str | None, str | None]]]:
     """Events, their members, the missed for want of an argument, and the confusion."""
     size = frame.gold.size
-    errors = np.zeros((size, len(RELATION_KINDS)), dtype=np.int64)
-    members = np.zeros((size, len(RELATION_KINDS), 2), dtype=np.int64)
-    lost = np.zeros(size, dtype=np.int64)
-    confusion: Counter[tuple[str | None, str | None]] = Counter()
     # By document, and within it still in the order of label and spans.
     ordered = [
         rows[np.argsort(link.doc[rows], kind="stable")]
@@ -159,17 +156,29 @@ def _errors(
     bounds_g = np.searchsorted(docs[0], [*busy, size]).tolist()
     bounds_o = np.searchsorted(docs[1], [*busy, size]).tolist()
     missing = (~found[ordered[0]]).tolist()
+    wide = len(RELATION_KINDS)
     column = {kind: i for i, kind in enumerate(RELATION_KINDS)}
+    cells: list[int] = []
+    lost: list[int] = []
+    called: list[tuple[str | None, str | None]] = []
     for n, doc in enumerate(busy.tolist()):
-        first_g, first_o = bounds_g[n], bounds_o[n]
-        part_g, part_o = keys_g[first_g : bounds_g[n + 1]], keys_o[first_o : bounds_o[n + 1]]
+        first_g = bounds_g[n]
+        part_g = keys_g[first_g : bounds_g[n + 1]]
+        part_o = keys_o[bounds_o[n] : bounds_o[n + 1]]
         for kind, i, j in compare_relations(part_g, part_o, symmetric):
-            errors[doc, column[kind]] += 1
-            members[doc, column[kind]] += (i is not None, j is not None)
-            confusion[None if i is None else part_g[i][0], None if j is None else part_o[j][0]] += 1
-            if kind is RelationKind.MISSED and i is not None:
-                lost[doc] += missing[first_g + i]
-    return errors, members, lost, confusion
+            cells.append(doc * wide + column[kind])
+            called.append(
+                (None if i is None else part_g[i][0], None if j is None else part_o[j][0])
+            )
+            if j is None and i is not None and missing[first_g + i]:
+                lost.append(doc)
+    counted: Ints = np.bincount(np.array(cells, dtype=np.int64), minlength=size * wide)
+    errors = counted.reshape(size, wide)
+    members = np.stack((errors, errors), axis=2)
+    members[:, column[RelationKind.MISSED], 1] = 0
+    members[:, column[RelationKind.SPURIOUS], 0] = 0
+    lost_by_document: Ints = np.bincount(np.array(lost, dtype=np.int64), minlength=size)
+    return errors, members, lost_by_document, Counter(called)
 
 
 def _keys(side: Side, link: _Links, rows: Ints) -> list[RelationKey]:

@@ -311,7 +311,9 @@ def _part(part: PartTally, drawn: Floats | None) -> PartScores:
         error_members={
             str(kind): (gold, other) for kind, (gold, other) in zip(kinds, members, strict=True)
         },
-        confusion=dict(part.confusion),
+        confusion=dict(
+            sorted(part.confusion.items(), key=lambda cell: [(n is None, n or "") for n in cell[0]])
+        ),
         missed_argument=(None if kinds is ENTITY_KINDS else int(part.missed_argument.sum())),
         calibration=calibrate(part.scored.score, part.scored.right),
     )
