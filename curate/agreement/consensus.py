@@ -23,10 +23,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from curate.agreement.points import Disagreement, DisagreementKind
 from curate.alignment import EntityKey, EntityKind, RelationKey, align, relation_key
 from curate.errors import DataError
 from curate.model import Annotation, Entity, Relation, Source
 from curate.schema import LabelSchema
+
+__all__ = ["Consensus", "Disagreement", "DisagreementKind", "Rule", "RuleKind", "decide"]
 
 
 class RuleKind(StrEnum):
@@ -61,35 +64,6 @@ class Rule:
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.annotator}" if self.annotator else str(self.kind)
-
-
-class DisagreementKind(StrEnum):
-    """What an open place is about.
-
-    ``presence``: some marked it, some did not; ``argument``: the argument of a relation fell.
-    """
-
-    PRESENCE = "presence"
-    LABEL = "label"
-    BOUNDARY = "boundary"
-    LABEL_BOUNDARY = "label_boundary"
-    RELATION = "relation"
-    ARGUMENT = "argument"
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """A place that the rule does not decide, with what each annotator says of it.
-
-    ``start`` and ``end`` span the text it is about.  ``entities`` or ``relations`` hold the claims
-    by annotator, those without a claim included.
-    """
-
-    kind: DisagreementKind
-    start: int
-    end: int
-    entities: tuple[tuple[str, tuple[Entity, ...]], ...] = ()
-    relations: tuple[tuple[str, tuple[Relation, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from curate.store.documents import Documents, NewDocument, RawPage
 from curate.store.facts import Facts
 from curate.store.journal import Archive, Chunk, Journal
 from curate.store.predictions import Predictions
+from curate.store.review import Review, ReviewItem, Submission, Suspicion
 from curate.store.sync import Outgoing, PushedTask, StudioProject, Sync
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ class UnitOfWork:
     @cached_property
     def decisions(self) -> Decisions:
         return Decisions(self.connection)
+
+    @cached_property
+    def review(self) -> Review:
+        return Review(self.connection)
 
     @cached_property
     def facts(self) -> Facts:
@@ -163,9 +168,13 @@ __all__ = [
     "PushedTask",
     "Quarantined",
     "RawPage",
+    "Review",
+    "ReviewItem",
     "Store",
     "StoredAnnotation",
     "StudioProject",
+    "Submission",
+    "Suspicion",
     "Sync",
     "Tally",
     "UnitOfWork",
