@@ -7,6 +7,7 @@
             ...             # Ingested, Note or DataError
 """
 
+from curate.corpus.language import languages
 from curate.corpus.readers import Found, Options, discover, read
 from curate.corpus.records import DroppedLine, Ingested, Note, Outcome, RawPage, Reason
 
@@ -20,5 +21,6 @@ __all__ = [
     "RawPage",
     "Reason",
     "discover",
+    "languages",
     "read",
 ]

@@ -150,14 +150,17 @@ def _segment(number: int, offset: int, text: str, words: Words) -> _Segment:
     strong = bool(words.forms.search(speech))
     weak = {m.group() for m in words.hints.finditer(speech)}
     reader = bool(words.readers.search(speech))
+    count = len(_WORD.findall(text))
+    # An address or a handle in a short line invites the reader, too.
+    address = count <= 15 and bool(_URL.search(text))
     return _Segment(
         line=number,
         start=offset,
         end=offset + len(text),
         text=text,
         folded=folded,
-        words=len(_WORD.findall(text)),
-        score=2 * strong + len(weak) + reader,
+        words=count,
+        score=2 * strong + len(weak) + reader + 2 * address,
         strong=strong,
         reader=reader,
     )

@@ -89,6 +89,11 @@ def words_of(language: str) -> Words:
     return Words(language, **{name: _compile(lists[name]) for name in _LISTS}, known=True)
 
 
+def languages() -> list[str]:
+    """The languages we have words for."""
+    return sorted(path.stem for path in (Path(__file__).parent / "data").glob("*.yaml"))
+
+
 def _compile(phrases: list[str]) -> re.Pattern[str]:
     # Longest first, so that a match is the longest phrase that stands there.
     parts = sorted({fold(phrase) for phrase in phrases}, key=lambda part: (-len(part), part))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curate.corpus import DroppedLine, Found, Ingested, Note, Options, discover, read
+from curate.corpus import DroppedLine, Found, Ingested, Note, Options, discover, languages, read
 from curate.errors import DataError
 from curate.flows.reporter import Reporter
 from curate.model import Document
@@ -81,6 +81,11 @@ def ingest(
                     _collect(outcome, result, reporter)
             advance()
     work.flush()
+    if work.pages and options.language not in languages():
+        reporter.warn(
+            f"no words are known for {options.language!r}: pages were cleaned by the rules that "
+            f"need none (words are known for {', '.join(languages())})"
+        )
     return result
 
 
@@ -109,9 +114,11 @@ class _Work:
         self.pending: dict[str, Document] = {}
         self.groups: dict[str, str] = {}
         self.added: set[str] = set()
+        self.pages = 0
 
     def take(self, item: Ingested) -> None:
         self.result.read += 1
+        self.pages += item.raw is not None
         self.result.dropped_lines += len(item.dropped)
         if self.dry_run and item.raw is not None:
             document = item.document

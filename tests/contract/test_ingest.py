@@ -163,6 +163,8 @@ def test_another_language_and_column(curate: Curate, workspace: Path, tmp_path: 
     table.write_text("id;body\nx;Some text\n", encoding="utf-8")
     assert curate("-w", workspace, "ingest", page).code == 3
     assert curate("-w", workspace, "ingest", page, "--language", "en").code == 0
+    german = curate("-w", workspace, "ingest", page, "--language", "de", "--dry-run")
+    assert "no words are known for 'de'" in " ".join(german.err.split())
     assert curate("-w", workspace, "ingest", table).code == 3
     assert curate("-w", workspace, "ingest", table, "--text-column", "body").code == 0
 
