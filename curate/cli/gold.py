@@ -228,7 +228,9 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """How two gold sets differ, change by change, with the text around."""
-    from curate.flows.gold_diff import diff_gold
+    import sys
+
+    from curate.flows.gold_diff import diff_gold, write_json
 
     old, new = _open(ctx, a), _open(ctx, b)
     result = diff_gold(old, new, _schema(ctx, old, new))
@@ -243,7 +245,10 @@ def diff(
 
         diff_table(console, result)
 
-    emit(result.as_dict(), as_json, table)
+    if as_json:
+        write_json(result, sys.stdout)
+    else:
+        emit(None, False, table)
 
 
 @group.command(epilog="Example: curate gold log")

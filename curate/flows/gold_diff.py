@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from curate.errors import DataError
 from curate.gold import manifest as names
@@ -27,13 +27,14 @@ class GoldDiff:
     bump: str | None
     changes: Sequence[Change] = field(default=())
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, limit: int | None = None) -> dict[str, Any]:
+        """Plain JSON types; ``limit``: with the first changes only."""
         return {
             "old": self.old,
             "new": self.new,
             "counts": self.counts,
             "bump": self.bump,
-            "changes": [change.as_dict() for change in self.changes],
+            "changes": [change.as_dict() for change in self.changes[:limit]],
         }
 
 
@@ -89,16 +90,19 @@ def _summary(path: Path) -> dict[str, Any]:
 
 def write_page(result: GoldDiff, path: Path) -> None:
     """The diff as a page to read."""
-    from curate.reports.diff import render
+    from curate.reports.diff import LIMIT, render
+    from curate.reports.pages import write_page as write
 
-    page = render(
-        result.old,
-        result.new,
-        result.counts,
-        result.bump,
-        [change.as_dict() for change in result.changes],
-    )
-    from curate.gold.formats.loss import writing
+    shown = [change.as_dict() for change in result.changes[:LIMIT]]
+    page = render(result.old, result.new, result.counts, result.bump, shown, len(result.changes))
+    write(path, page)
 
-    with writing(path) as stream:
-        stream.write(page)
+
+def write_json(result: GoldDiff, stream: TextIO) -> None:
+    """The diff as JSON, written change by change: there may be a million."""
+    head = {key: value for key, value in result.as_dict(0).items() if key != "changes"}
+    stream.write(json.dumps(head, ensure_ascii=False, indent=2)[:-2] + ',\n  "changes": [')
+    for i, change in enumerate(result.changes):
+        row = json.dumps(change.as_dict(), ensure_ascii=False)
+        stream.write(("," if i else "") + "\n    " + row)
+    stream.write("\n  ]\n}\n" if result.changes else "]\n}\n")

@@ -4,6 +4,7 @@ A decision carries one object::
 
     {"decided": {"by": "consensus", "name": "majority"},
      "task": 12,
+     "models": {"bootstrap@1": "<digest>"},
      "annotations": [{"annotator": "a", "annotation": 31, "saw": "bootstrap@1", "lead_ms": 93000}],
      "entities": {"12:20:LOC": {"models": [{"model": "bootstrap@1", "score_millionths": 910000}],
                                 "annotators": {"a": {"did": "accepted"}, "b": {"did": "missed"}}}},
@@ -80,13 +81,17 @@ def trace(
     tasks = sorted({o.task for o in said if o.task is not None})
     if tasks:
         record["task"] = tasks[0]
+    proposed = list(predictions)
+    digests = {str(model.source): model.source.digest for model in proposed if model.source.digest}
+    if digests:
+        record["models"] = digests
     if said:
         record["annotations"] = [_opinion(o) for o in said]
     entities: dict[str, dict[str, Any]] = {}
     relations: dict[str, dict[str, Any]] = {}
     lost_entities: dict[str, dict[str, Any]] = {}
     lost_relations: dict[str, dict[str, Any]] = {}
-    for model in sorted(predictions, key=lambda a: (str(a.source), a.source.digest)):
+    for model in sorted(proposed, key=lambda a: (str(a.source), a.source.digest)):
         _proposed(decision, canonical(model, schema), schema, entities, relations)
     for opinion in said:
         _did(decision, opinion, schema, (entities, lost_entities), (relations, lost_relations))

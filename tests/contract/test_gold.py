@@ -254,7 +254,7 @@ def test_the_diff_s_page_stands_alone(curate: Curate, built: Path, tmp_path: Pat
     page = (tmp_path / "d.html").read_text("utf-8")
     assert "entity label" in page
     assert "<mark>" in page
-    assert "http" not in page
+    assert "://" not in page
 
 
 def test_control_characters_in_gold_do_not_reach_the_terminal(

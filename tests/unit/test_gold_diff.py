@@ -209,4 +209,4 @@ def test_the_page_shows_markup_in_texts_as_text() -> None:
     page = render(evil, "b", {"entity_added": 1}, "major", [change.as_dict()])
     assert "<script" not in page
     assert "<mark>&lt;script&gt;" in page
-    assert "http" not in page
+    assert "://" not in page

@@ -151,7 +151,7 @@ def export(documents: Iterable[GoldDocument], target: Path, *, language: str = "
 
     nlp = blank(language)
     loss = Loss("spacy")
-    bin_ = DocBin(store_user_data=True)
+    bin_ = DocBin(attrs=["ENT_IOB", "ENT_TYPE", "ENT_KB_ID"], store_user_data=True)
     for gold in documents:
         annotation = gold.annotation
         loss.saw(annotation)
