@@ -98,7 +98,7 @@ def make_crf_ner(
         "rules": "",
         "types": [],
         "window": 1,
-        "l2": 1.0,
+        "l2": 2.0,
         "least": 2,
         "folds": 4,
         "precision": None,
@@ -278,6 +278,8 @@ class CrfNer(_Component):
     def __call__(self, doc: Any) -> Any:
         text = self.read(doc)
         found = self.crf.annotate(text)
+        if self.stack is not None and self.crf.trusted:
+            found += self.crf.supplement(found, self.stack.token_mentions(text))
         rows = sorted(
             (text.tokens[m.first][0], text.tokens[m.end - 1][1], m.label, m.score) for m in found
         )
@@ -320,6 +322,10 @@ class CrfNer(_Component):
             curve = calibrated(probe, gold[::5])
         self.crf = CrfModel(self.settings, clusters)
         self.crf.fit(gold, tick)
+        if self.stack is not None:
+            self.crf.learn_trust(
+                [(self.stack.token_mentions(text), mentions) for text, mentions in gold]
+            )
         if curve is not None:
             self.crf.curve = curve
 

@@ -35,7 +35,8 @@ Mention = tuple[int, int, str]
 @dataclass(frozen=True)
 class CrfSettings:
     """``c1`` and ``c2`` weigh the L1 and L2 penalties; ``swaps`` copies of each sentence get their
-    mentions swapped for others of the label; ``min_level`` mentions make a nesting level."""
+    mentions swapped for others of the label; ``min_level`` mentions make a nesting level; rules of
+    the precision ``trust`` speak where the model is silent."""
 
     c1: float = 0.06
     c2: float = 0.02
@@ -44,6 +45,7 @@ class CrfSettings:
     gazetteer: bool = True
     consistency: bool = True
     min_level: int = 5
+    trust: float = 0.85
     seed: int = 0
 
 
@@ -128,6 +130,8 @@ class CrfModel:
         self.gazetteer = Gazetteer()
         self.parts: dict[str, float] = {}
         self.curve = Curve()
+        self.trusted: dict[str, tuple[str, float]] = {}
+        """A precise rule's label → the label it stands for and that precision."""
         self.left_out = 0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -292,6 +296,38 @@ class CrfModel:
             upper = tags
         return found
 
+    def learn_trust(self, documents: Sequence[tuple[Sequence[Mention], Sequence[Mention]]]) -> None:
+        """From ``(rules' mentions, gold)``: which rules may speak where the model is silent."""
+        right: dict[str, Counter[str]] = defaultdict(Counter)
+        total: Counter[str] = Counter()
+        for said, gold in documents:
+            by_span = {(a, b): label for a, b, label in gold}
+            for a, b, label in said:
+                total[label] += 1
+                if (a, b) in by_span:
+                    right[label][by_span[(a, b)]] += 1
+        self.trusted = {}
+        for label in sorted(right):
+            best = min(right[label], key=lambda k: (-right[label][k], k))
+            precision = right[label][best] / total[label]
+            if total[label] >= 10 and precision >= self.settings.trust:
+                self.trusted[label] = (best, round(precision, 4))
+
+    def supplement(self, found: Sequence[Scored], said: Sequence[Mention]) -> list[Scored]:
+        """Mentions of trusted rules where the model is silent, or inside a longer one of both."""
+        spans = {(m.first, m.end) for m in found}
+        outer = [(m.first, m.end) for m in found]
+        agreed = {(a, b) for a, b, _ in said if (a, b) in spans}
+        more = []
+        for a, b, label in said:
+            if label not in self.trusted or (a, b) in spans:
+                continue
+            over = [(x, y) for x, y in outer if x < b and a < y]
+            if all((x, y) in agreed and x <= a and b <= y for x, y in over) and len(over) <= 1:
+                name, precision = self.trusted[label]
+                more.append(Scored(a, b, name, round(precision * 0.8, 4), precision * 0.8))
+        return more
+
     def _consistent(
         self, text: Text, found: list[tuple[Mention, float]]
     ) -> list[tuple[Mention, float]]:
@@ -340,6 +376,7 @@ class CrfModel:
             "parts": self.parts,
             "curve": [list(point) for point in self.curve.points],
             "left_out": self.left_out,
+            "trusted": {name: list(pair) for name, pair in self.trusted.items()},
         }
         files = {f"level{i}.crfsuite": model for i, model in enumerate(self.layers)}
         for name, value in (
@@ -362,6 +399,7 @@ class CrfModel:
             model.parts = meta["parts"]
             model.curve = Curve(tuple((x, y) for x, y in meta["curve"]))
             model.left_out = meta["left_out"]
+            model.trusted = {name: (label, p) for name, (label, p) in meta["trusted"].items()}
             model.gazetteer = Gazetteer.from_rows(json.loads(files["gazetteer.json"]))
         except (KeyError, TypeError, ValueError):
             raise DataError("the files of this crf_ner are damaged; train it again") from None

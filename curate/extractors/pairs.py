@@ -53,21 +53,44 @@ class Place:
 def candidates(
     place: Place, schema: LabelSchema, window: int, legal: Mapping[tuple[str, str], Sequence[str]]
 ) -> Iterator[Pair]:
-    """Ordered pairs of mentions within ``window`` sentences whose labels some type may link.
+    """Ordered pairs of mentions whose labels some type may link: those within ``window`` sentences,
+    those farther apart that a rule hints at, and, where a type links mentions of one label, those
+    with names alike.
 
     Of types that are all symmetric only the pair in the text's order comes.
     """
+    same = {t.name for t in schema.relations if t.same_label}
+    alike = {
+        label
+        for (label, other), found in legal.items()
+        if label == other and any(t in same for t in found)
+    }
+    keys = [name_key(place, i) for i in range(len(place.entities))]
     count = len(place.entities)
     order = sorted(range(count), key=lambda i: (place.spans[i][0], -place.spans[i][1], i))
     for at, i in enumerate(order):
         for j in order[at + 1 :]:
-            if place.sentence[j] - place.sentence[i] > window:
-                break
             a, b = place.entities[i].label, place.entities[j].label
+            if place.sentence[j] - place.sentence[i] > window:
+                known = (i, j) in place.hints or (j, i) in place.hints
+                if not known and not (a == b and a in alike and keys[i] & keys[j]):
+                    continue
             if legal.get((a, b)):
                 yield i, j
             if any(t not in schema.symmetric for t in legal.get((b, a), ())):
                 yield j, i
+
+
+def name_key(place: Place, i: int) -> set[str]:
+    """What two spellings of one name are likely to share: big words' beginnings, initials."""
+    words = name_of(place, i).replace("'", " ").replace("-", " ").replace(".", "").split()
+    big = [word for word in words if len(word) > 3]
+    keys = {word[:4] for word in big} | {word[:3] + word[-1] for word in big}
+    keys.add("".join(word[0] for word in big) if len(big) > 1 else "")
+    if len(words) == 1:
+        keys.add(words[0])
+    keys.discard("")
+    return keys
 
 
 def name_of(place: Place, i: int) -> str:
@@ -130,7 +153,7 @@ def pair_features(place: Place, pair: Pair, seen: set[tuple[str, str]]) -> list[
     row += _names(place, head, tail, types)
     if (name_of(place, head), name_of(place, tail)) in seen:
         row.append(f"again:{types}")
-    row += [f"rule:{hint}" for hint in place.hints.get(pair, ())]
+    row += [f"rule:{hint}:{types}" for hint in place.hints.get(pair, ())]
     if gap == 0 and not nested:
         row += _clause(place, a0, b1, way)
     return row

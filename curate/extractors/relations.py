@@ -7,6 +7,7 @@ fitted by L-BFGS (scipy); the threshold of each type is chosen by cross-validati
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,7 +26,7 @@ class RelationSettings:
     than ``least`` pairs are left out; ``precision`` asks for that precision instead of best F1."""
 
     window: int = 1
-    l2: float = 1.0
+    l2: float = 2.0
     least: int = 2
     iterations: int = 100
     folds: int = 4
@@ -44,8 +45,12 @@ class RelationModel:
         self.features: dict[str, int] = {}
         self.weights: Any = None
         self.thresholds: dict[str, float] = {}
+        self.trust: dict[str, tuple[float, float]] = {}
+        """Type → log-odds of a pair to which the rules give it, and of one to which not."""
         self.counts: dict[str, int] = {}
         self.unreachable = 0
+        self.cross_validated: float | None = None
+        """F1 of relations between given mentions, by cross-validation over the documents."""
 
     # --- learning
 
@@ -124,6 +129,8 @@ class RelationModel:
         matrix = _matrix(flat, index)
         mask = self._mask(flat)
         weights = np.zeros((len(index) + 1, len(self.types)), dtype=np.float32)
+        self._learn_trust(flat, labels, mask)
+        offsets = self._offsets(flat)
         for column, kind in enumerate(self.types):
             here = np.flatnonzero(mask[:, column])
             target = np.array([kind.name in labels[i] for i in here], dtype=np.float64)
@@ -132,10 +139,57 @@ class RelationModel:
                 continue
             part = matrix[here]
             used = np.unique(part.indices)
-            found = _logistic(part[:, used].tocsr(), target, self.settings)
+            offset = offsets[here, column]
+            found = _logistic(part[:, used].tocsr(), target, offset, self.settings)
             weights[used, column] = found
         weights[np.abs(weights) < 5e-4] = 0.0
         return index, weights
+
+    def _learn_trust(
+        self, flat: Sequence[Sequence[str]], labels: Sequence[set[str]], mask: Any
+    ) -> None:
+        """How far to trust a rule's word: its precision for each type, drawn to that of all types
+        where examples are few.  What else speaks for or against is learned on top."""
+        fired: dict[str, list[int]] = {t.name: [0, 0] for t in self.types}
+        silent: dict[str, list[int]] = {t.name: [0, 0] for t in self.types}
+        for i, (features, found) in enumerate(zip(flat, labels, strict=True)):
+            hints = _hinted(features)
+            for column, kind in enumerate(self.types):
+                if mask[i, column]:
+                    cell = (fired if kind.name in hints else silent)[kind.name]
+                    cell[0] += kind.name in found
+                    cell[1] += 1
+        self.trust = {}
+        right, total = (sum(c[k] for c in fired.values()) for k in (0, 1))
+        if not total:
+            return
+        common = (right + 1) / (total + 2)
+        for name in fired:
+            here, there = fired[name], silent[name]
+            yes = (here[0] + 4 * common) / (here[1] + 4)
+            no = (there[0] + 0.5) / (there[1] + 1)
+            self.trust[name] = (round(_logit(yes), 4), round(_logit(no), 4))
+
+    def _offsets(self, flat: Sequence[Sequence[str]]) -> Any:
+        import numpy as np
+
+        offsets = np.zeros((len(flat), len(self.types)))
+        if self.trust:
+            for column, kind in enumerate(self.types):
+                offsets[:, column] = self.trust[kind.name][1]
+            place = {t.name: i for i, t in enumerate(self.types)}
+            for i, features in enumerate(flat):
+                for name in _hinted(features):
+                    if name in place:
+                        offsets[i, place[name]] = self.trust[name][0]
+        return offsets
+
+    def _probabilities(self, flat: Sequence[list[str]], index: Mapping[str, int], w: Any) -> Any:
+        """One row a pair, one column a type; 0 where the type may not link the labels."""
+        import numpy as np
+
+        z = _matrix(flat, index) @ w.astype(np.float64) + self._offsets(flat)
+        return self._mask(flat) / (1.0 + np.exp(-np.clip(z, -30, 30)))
 
     def _mask(self, flat: Sequence[Sequence[str]]) -> Any:
         """1 where a type may link the labels of the pair: each model sees only those pairs."""
@@ -166,7 +220,7 @@ class RelationModel:
                 flat = [features for _, features in rows[i]]
                 if not flat:
                     continue
-                found = _probabilities(_matrix(flat, index), weights) * self._mask(flat)
+                found = self._probabilities(flat, index, weights)
                 for line, labels in zip(found, wanted[i], strict=True):
                     for name, p in zip(names, line, strict=True):
                         if p > 0:
@@ -180,6 +234,7 @@ class RelationModel:
             # A threshold of few examples is noise: shrink it towards the common one.
             share = right / (right + 10.0)
             self.thresholds[name] = round(share * own + (1 - share) * common, 4)
+        self.cross_validated = f1_at(scored, self.thresholds)
 
     # --- using
 
@@ -191,7 +246,7 @@ class RelationModel:
         if not rows:
             return []
         flat = [features for _, features in rows]
-        found = _probabilities(_matrix(flat, self.features), self.weights) * self._mask(flat)
+        found = self._probabilities(flat, self.features, self.weights)
         out = []
         for (pair, _), line in zip(rows, found, strict=True):
             for kind, p in zip(self.types, line, strict=True):
@@ -225,6 +280,8 @@ class RelationModel:
             "thresholds": self.thresholds,
             "counts": self.counts,
             "unreachable": self.unreachable,
+            "trust": {name: list(pair) for name, pair in self.trust.items()},
+            "cross_validated": self.cross_validated,
             "features": used,
         }
         text = json.dumps(meta, ensure_ascii=False, sort_keys=True)
@@ -243,6 +300,8 @@ class RelationModel:
             model.legal = {(h, t): tuple(found) for h, t, found in meta["legal"]}
             model.thresholds, model.counts = meta["thresholds"], meta["counts"]
             model.unreachable = meta["unreachable"]
+            model.trust = {name: (yes, no) for name, (yes, no) in meta["trust"].items()}
+            model.cross_validated = meta["cross_validated"]
             model.features = {feature: i for i, feature in enumerate(meta["features"], start=1)}
             if files["weights.f4"]:
                 import numpy as np
@@ -256,7 +315,7 @@ class RelationModel:
         return model
 
 
-def _logistic(matrix: Any, target: Any, settings: RelationSettings) -> Any:
+def _logistic(matrix: Any, target: Any, offset: Any, settings: RelationSettings) -> Any:
     """The weights of one L2-penalised logistic regression; column 0 is the bias."""
     import numpy as np
     from scipy.optimize import minimize
@@ -266,15 +325,15 @@ def _logistic(matrix: Any, target: Any, settings: RelationSettings) -> Any:
     penalty[0] = 1e-3
 
     def loss(weights: Any) -> tuple[float, Any]:
-        z = matrix @ weights
+        z = matrix @ weights + offset
         p = 1.0 / (1.0 + np.exp(-np.clip(z, -30, 30)))
         value = float((np.logaddexp(0, z) - target * z).sum())
         value += 0.5 * float((penalty * weights * weights).sum())
         return value, transposed @ (p - target) + penalty * weights
 
     start = np.zeros(matrix.shape[1])
-    share = target.mean()
-    start[0] = np.log(share / max(1e-6, 1 - share))
+    if not offset.any():
+        start[0] = _logit(min(0.999, float(target.mean())))
     found = minimize(
         loss,
         start,
@@ -300,11 +359,13 @@ def _matrix(rows: Sequence[Iterable[str]], index: Mapping[str, int]) -> Any:
     return csr_matrix((data, columns, ends), shape=(len(rows), len(index) + 1))
 
 
-def _probabilities(matrix: Any, weights: Any) -> Any:
-    import numpy as np
+def _hinted(features: Sequence[str]) -> set[str]:
+    """The types that rules give the pair, in its direction."""
+    return {f.split(":", 2)[1] for f in features if f.startswith("rule:") and "<:" not in f}
 
-    z = matrix @ weights.astype(np.float64)
-    return 1.0 / (1.0 + np.exp(-np.clip(z, -30, 30)))
+
+def _logit(p: float) -> float:
+    return math.log(p / (1 - p))
 
 
 def best_threshold(scored: Sequence[tuple[float, bool]], precision: float | None = None) -> float:
@@ -327,3 +388,16 @@ def best_threshold(scored: Sequence[tuple[float, bool]], precision: float | None
             below = ranked[n][0] if n < len(ranked) else p * 0.9
             best, at = value, (p + below) / 2
     return min(0.95, max(0.05, at))
+
+
+def f1_at(
+    scored: Mapping[str, Sequence[tuple[float, bool]]], thresholds: Mapping[str, float]
+) -> float | None:
+    """Micro F1 over all types at their thresholds; None where there is nothing."""
+    right = found = wanted = 0
+    for name, pairs in scored.items():
+        for p, good in pairs:
+            found += p >= thresholds[name]
+            right += good and p >= thresholds[name]
+            wanted += good
+    return round(2 * right / (found + wanted), 4) if found + wanted else None

@@ -49,6 +49,16 @@ class RuleStack:
             self._last = (text, find_mentions(text, self.book, self.index))
         return self._last[1]
 
+    def token_mentions(self, text: Text) -> list[tuple[int, int, str]]:
+        """The rules' mentions on tokens, inner ones too, a doubtful one's label with ``?``."""
+        starts = {start: i for i, (start, _) in enumerate(text.tokens)}
+        ends = {end: i + 1 for i, (_, end) in enumerate(text.tokens)}
+        return [
+            (starts[m.start], ends[m.end], _label(m))
+            for m in self.find(text.text).all
+            if m.start in starts and m.end in ends
+        ]
+
     def labels_for(self, labels: Collection[str]) -> dict[str, str]:
         """The rules' labels → those of ``labels`` that mean the same."""
         return {
@@ -62,10 +72,16 @@ class RuleStack:
     ) -> dict[tuple[int, int], list[str]]:
         """What the relation patterns say of pairs of given entities (positions among them)."""
         ours = {name: label for label, name in labels.items()}
-        mentions = [Mention(e.start, e.end, ours.get(e.label, e.label), 0.9) for e in entities]
+        mine = self.find(text.text)
+        canonical = {m.key: m.canonical for m in mine.all}
+        mentions = []
+        for entity in entities:
+            label = ours.get(entity.label, entity.label)
+            key = (entity.start, entity.end, label)
+            mentions.append(Mention(*key, 0.9, canonical=canonical.get(key)))
         at = {mention.key: i for i, mention in enumerate(mentions)}
         outer = nested(mentions)
-        bonds = [b for b in self.find(text.text).bonds if b.head in at and b.tail in at]
+        bonds = [b for b in mine.bonds if b.head in at and b.tail in at]
         found = Found(list(text.tokens), outer, bonds)
         hints: dict[tuple[int, int], list[str]] = {}
         for bond in find_relations(text.text, found, self.book, lambda *_: True):
@@ -95,8 +111,12 @@ def _mark(
     first, end = starts.get(mention.start), ends.get(mention.end)
     if first is None or end is None:
         return
-    # How sure the rule is belongs to the tag: a guess is weaker evidence than a title.
-    label = mention.label if mention.score >= _SURE else mention.label + "?"
+    label = _label(mention)
     tags[first] = "B-" + label
     for i in range(first + 1, end):
         tags[i] = "I-" + label
+
+
+def _label(mention: Mention) -> str:
+    # How sure the rule is belongs to the tag: a guess is weaker evidence than a title.
+    return mention.label if mention.score >= _SURE else mention.label + "?"

@@ -43,7 +43,7 @@ class TrainSettings:
     clusters: int | None = None
     swaps: int = 1
     window: int = 1
-    l2: float = 1.0
+    l2: float = 2.0
     config: str | None = None
 
 
