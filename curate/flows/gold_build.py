@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from curate import similarity
+from curate.agreement.remerge import reopened
 from curate.errors import FindingsError
 from curate.flows.reporter import Reporter
 from curate.gold.building import Built, Recipe, build, places_of, plan_splits
@@ -73,6 +74,8 @@ class StoreDecisions:
     stored: list[str] = field(default_factory=list)
     judged: list[str] = field(default_factory=list)
     open: dict[str, int] = field(default_factory=dict)
+    for_persons: dict[str, int] = field(default_factory=dict)
+    persons: set[str] = field(default_factory=set)
     _groups: dict[str, str] = field(default_factory=dict)
     _near: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _dates: dict[str, str] = field(default_factory=dict)
@@ -81,24 +84,58 @@ class StoreDecisions:
     def of(cls, unit: UnitOfWork, schema: LabelSchema, judge: Judge) -> StoreDecisions:
         found = cls(unit, schema, judge, stored=unit.decisions.ids())
         known = set(found.stored)
-        for document_id, opinions in _opinions(unit.annotations.current()):
+        grounds = {
+            item.document_id: item.decided_on
+            for item in unit.review.items()
+            if item.decided_on is not None
+        }
+        for document_id, opinions in opinions_of(unit):
+            said = [opinion.annotation for opinion in opinions]
             if document_id in known:
+                if document_id in grounds:
+                    found._reopen(document_id, grounds[document_id], said)
                 continue
-            verdict = judge([opinion.annotation for opinion in opinions])
+            verdict = judge(said)
             found.judged.append(document_id)
             if verdict.open:
                 found.open[document_id] = verdict.open
+            if judge.leaves_less_to_persons:
+                alone = judge(said, person=True).open
+                if alone:
+                    found.for_persons[document_id] = alone
         found._group()
         return found
+
+    def _reopen(
+        self, document_id: str, grounds: Mapping[str, Annotation], said: Sequence[Annotation]
+    ) -> None:
+        """Count what corrections since a curator's decision contradict in it."""
+        decision = self.unit.decisions.get(document_id)
+        if decision is not None:
+            current = {annotation.source.name: annotation for annotation in said}
+            points = reopened(decision.annotation, grounds, current, self.schema)
+            if points:
+                self.open[document_id] = len(points)
+
+    def leave_to_persons(self, ids: Iterable[str]) -> None:
+        """In these documents no rule decides: only what all annotators say is taken."""
+        for document_id in ids:
+            if document_id in self.for_persons:
+                self.open[document_id] = self.for_persons[document_id]
+                self.persons.add(document_id)
 
     @property
     def ids(self) -> list[str]:
         return sorted([*self.stored, *self.judged])
 
     def without(self, ids: Iterable[str]) -> StoreDecisions:
-        """The same, these judged documents left out."""
+        """The same, these documents left out."""
         gone = set(ids)
-        rest = replace(self, judged=[key for key in self.judged if key not in gone])
+        rest = replace(
+            self,
+            judged=[key for key in self.judged if key not in gone],
+            stored=[key for key in self.stored if key not in gone],
+        )
         rest._group()
         return rest
 
@@ -123,7 +160,9 @@ class StoreDecisions:
     def _judged(self, document: Document) -> Decided:
         rows = self.unit.annotations.current(document.id)
         opinions = next((found for _, found in _opinions(rows)), [])
-        decision = self.judge([opinion.annotation for opinion in opinions]).annotation
+        decision = self.judge(
+            [opinion.annotation for opinion in opinions], person=document.id in self.persons
+        ).annotation
         said: list[Opinion] = []
         seen: dict[Source, Annotation] = {}
         for row in opinions:
@@ -173,6 +212,11 @@ class StoreDecisions:
             date = document.metadata.get("date")
             if isinstance(date, str):
                 self._dates[document.id] = date
+
+
+def opinions_of(unit: UnitOfWork) -> Iterator[tuple[str, list[StoredAnnotation]]]:
+    """Per document what each annotator says last; skipped ones say nothing."""
+    return _opinions(unit.annotations.current())
 
 
 def _opinions(
@@ -246,9 +290,11 @@ def settle(
         parent is not None and parent.manifest.splits.get("method") == "date"
     ):
         source.read_dates()
-    if not source.open:
+    if not source.open and not source.for_persons:
         return source, []
     plan = plan_splits(source.members(), parent, recipe.splits)
+    source.leave_to_persons(key for key, place in plan.places.items() if place.split == "test")
+    source.leave_to_persons(k for k, lane in source.unit.review.lanes().items() if lane == "blind")
     waiting = sorted(
         key for key in source.open if key in plan.places and plan.places[key].split == "test"
     )

@@ -92,8 +92,21 @@ def locked_pull(
 ) -> PullResult:
     """The same under a lock that the caller holds."""
     project, _ = projects_flow.required(store, client, options.title)
+    return pull_project(store, client, schema, project, reporter, full=options.full)
+
+
+def pull_project(
+    store: Store,
+    client: LabelStudio,
+    schema: LabelSchema,
+    project: StudioProject,
+    reporter: Reporter,
+    *,
+    full: bool = False,
+) -> PullResult:
+    """The same of one project, whatever it is for."""
     run = _Pull(store, Tasks(client, project.project_id), project, schema, reporter)
-    return run.full() if options.full or project.bookmark is None else run.incremental()
+    return run.full() if full or project.bookmark is None else run.incremental()
 
 
 def replay(
