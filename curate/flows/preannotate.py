@@ -101,6 +101,11 @@ def preannotate(
                 unit.predictions.put(found)
                 unit.commit()
             predicted += len(found)
+    with store.write() as unit:
+        # Only now: what `push` shows changes from one complete model to the next.  `evaluate`
+        # keeps predictions, too, and must not change what annotators see.
+        unit.sync.choose_run(model)
+        unit.commit()
     if misfits.total:
         worst = max(misfits.counts.items(), key=lambda pair: pair[1])
         reporter.warn(
