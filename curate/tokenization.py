@@ -35,7 +35,7 @@ class LanguageRules:
     whole: str = ""
     """Words with an apostrophe that stay whole; an apostrophe is written ``'`` for any of them."""
     abbreviations: str = ""
-    """Words that keep their full stop where a capital follows."""
+    """Words that keep their full stop where a capital or a digit follows."""
     ordinals: str = ""
     """Endings of a number that belong to it: ``17e``."""
     hours: str = ""
@@ -52,6 +52,7 @@ LANGUAGES: dict[str, LanguageRules] = {
         abbreviations=(
             r"MM?|M[Mm]es?|M[Ll]les?|M[Gg]rs?|D[Rr]s?|P[Rr]s?|Me|Ste?|G[ae]l|Gén|Col|Cdt|Cne|Cap"
             r"|Lt|Sgt|Adj|Av|Bd|Art|art|Vol|vol|cf|Cf|éd|Éd|env"
+            r"|[Jj]anv|[Ff]évr?|[Aa]vr|[Jj]uil|[Ss]ept|[Oo]ct|[Nn]ov|[Dd]éc"
         ),
         ordinals=r"ers?|[èe]?res?|[èe]?mes?|es?|nde?s?|ᵉ|°",
         hours=r"[hH]",
@@ -102,7 +103,7 @@ def _compiled(language: str, with_addresses: bool) -> re.Pattern[str]:
     if rules.endings:
         parts.append(rf"{quote}(?i:{rules.endings})(?!\w)")
     if rules.abbreviations:
-        parts.append(rf"(?:{rules.abbreviations})\.(?=[^\S\n]*{up})")
+        parts.append(rf"(?:{rules.abbreviations})\.(?=[^\S\n]*(?:{up}|\d))")
     if rules.ordinals:
         parts.append(rf"[IVXLC]+(?:{rules.ordinals}){no_letter}")
     inner = rf"(?:(?<=[aeiouyàâéèêëîïôöûü]){quote}{letters})?" if rules.inner_apostrophe else ""

@@ -279,7 +279,7 @@ class CrfNer(_Component):
         text = self.read(doc)
         found = self.crf.annotate(text)
         if self.stack is not None and self.crf.trusted:
-            found += self.crf.supplement(found, self.stack.token_mentions(text))
+            found = self.crf.supplement(found, self.stack.token_mentions(text))
         rows = sorted(
             (text.tokens[m.first][0], text.tokens[m.end - 1][1], m.label, m.score) for m in found
         )

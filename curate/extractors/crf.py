@@ -28,6 +28,9 @@ from curate.extractors.features import (
     token_features,
 )
 
+CLEARLY = 0.8
+"""A rule counts for this share of its precision where it contradicts the model."""
+
 Mention = tuple[int, int, str]
 """``(first token, end token, label)``."""
 
@@ -314,19 +317,26 @@ class CrfModel:
                 self.trusted[label] = (best, round(precision, 4))
 
     def supplement(self, found: Sequence[Scored], said: Sequence[Mention]) -> list[Scored]:
-        """Mentions of trusted rules where the model is silent, or inside a longer one of both."""
-        spans = {(m.first, m.end) for m in found}
-        outer = [(m.first, m.end) for m in found]
-        agreed = {(a, b) for a, b, _ in said if (a, b) in spans}
-        more = []
-        for a, b, label in said:
-            if label not in self.trusted or (a, b) in spans:
+        """The mentions with those of trusted rules added where the model is silent, inside a
+        longer one of both, or clearly less sure than the rule."""
+        kept = list(found)
+        spans = {(a, b) for a, b, _ in said}
+        for a, b, label in sorted(said, key=lambda m: (m[0] - m[1], m[0], m[2])):
+            if label not in self.trusted or any((m.first, m.end) == (a, b) for m in kept):
                 continue
-            over = [(x, y) for x, y in outer if x < b and a < y]
-            if all((x, y) in agreed and x <= a and b <= y for x, y in over) and len(over) <= 1:
-                name, precision = self.trusted[label]
-                more.append(Scored(a, b, name, round(precision * 0.8, 4), precision * 0.8))
-        return more
+            name, precision = self.trusted[label]
+            in_the_way = [
+                m
+                for m in kept
+                if m.first < b
+                and a < m.end
+                and not (m.first <= a and b <= m.end and (m.first, m.end) in spans)
+            ]
+            if all(m.raw < precision * CLEARLY for m in in_the_way):
+                score = round(precision * CLEARLY, 4)
+                kept = [m for m in kept if m not in in_the_way]
+                kept.append(Scored(a, b, name, score, score))
+        return kept
 
     def _consistent(
         self, text: Text, found: list[tuple[Mention, float]]

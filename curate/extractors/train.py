@@ -160,7 +160,7 @@ def _learn_crf(
             "rules": rules,
             "swaps": settings.swaps,
             "clusters": clusters,
-            "calibrate": False,
+            "calibrate": not dev,
             "seed": settings.seed,
         },
     )

@@ -88,6 +88,7 @@ def test_words_and_spaces_rebuild_the_text(text: str) -> None:
         ("😀👍🏽 🇲🇱 👨‍👩‍👧", "😀 👍🏽 🇲🇱 👨‍👩‍👧"),
         ("Fin... Oui!!! –– ok", "Fin ... Oui !!! –– ok"),
         ("(ANL)", "( ANL )"),
+        ("le 30 nov. 2022, fin nov.", "le 30 nov. 2022 , fin nov ."),
     ],
 )
 def test_french_tokens(text: str, expected: str) -> None:
