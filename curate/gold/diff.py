@@ -246,6 +246,8 @@ def _same_relations(
 
     Where an argument was relabelled the change of the entity says it all.
     """
+    if len(old) == len(new) == 1 and old[0] == new[0] and old[0].score == new[0].score:
+        return
     of_a = {relation_id(r): r for r in old}
     of_b = {relation_id(r): r for r in new}
     for key in sorted(of_a.keys() & of_b.keys()):

@@ -25,6 +25,7 @@ from curate.model import Annotation, Document, Entity, Relation, digest_of
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
 )
+_DECODER = json.JSONDecoder()
 
 
 def encode(value: Any) -> str:
@@ -138,7 +139,7 @@ def parse_gold(
 def parse(line: bytes) -> dict[str, Any]:
     """Raises DataError where the line is no JSON object."""
     try:
-        value = json.loads(line)
+        value = _DECODER.decode(line.decode("utf-8"))
     except (ValueError, RecursionError):
         raise DataError("malformed JSON; the release was changed after it was published") from None
     if not isinstance(value, dict):
