@@ -448,11 +448,14 @@ def _wholes(
     A part is only ever in one whole: the one with the most parts, then the shortest, then the
     first.
     """
-    candidates: dict[int, list[int]] = defaultdict(list)
+    candidates: dict[int, list[int]] = {}
     for i, j in pairs:
         inside = min(wholes[i][1], parts[j][1]) - max(wholes[i][0], parts[j][0])
         if 2 * inside > parts[j][1] - parts[j][0]:
-            candidates[i].append(j)
+            candidates.setdefault(i, []).append(j)
+    candidates = {i: found for i, found in candidates.items() if len(found) > 1}
+    if not candidates:
+        return []
     used: set[int] = set()
 
     def pieces(i: int) -> tuple[int, ...]:

@@ -22,8 +22,11 @@ def best_matching(edges: Iterable[Edge]) -> list[Edge]:
 
     Among several such the choice is fixed by the edges alone, not by their order.
     """
+    ordered = sorted(edges)
+    if len({i for i, _, _ in ordered}) == len({j for _, j, _ in ordered}) == len(ordered):
+        return ordered
     chosen: list[Edge] = []
-    for component in _components(sorted(edges)):
+    for component in _components(ordered):
         if len(component) == 1:
             chosen += component
             continue
@@ -44,8 +47,15 @@ def best_matching(edges: Iterable[Edge]) -> list[Edge]:
 
 def cardinality(pairs: Iterable[tuple[int, int]]) -> int:
     """The largest number of pairs that share no member."""
+    ordered = sorted(pairs)
+    one_side, other_side = {i for i, _ in ordered}, {j for _, j in ordered}
+    if len(one_side) <= 1 or len(other_side) <= 1:
+        return min(len(one_side), len(other_side))
+    if len(one_side) == len(ordered) or len(other_side) == len(ordered):
+        # Every member of one side has one choice only.
+        return min(len(one_side), len(other_side))
     total = 0
-    for component in _components([(i, j, 1.0) for i, j in sorted(pairs)]):
+    for component in _components([(i, j, 1.0) for i, j in ordered]):
         rows = sorted({i for i, _, _ in component})
         columns = sorted({j for _, j, _ in component})
         if len(rows) == 1 or len(columns) == 1:

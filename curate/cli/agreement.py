@@ -150,7 +150,11 @@ def _labels(console: Console, found: Agreement) -> None:
     table = Table(title="Per label", title_justify="left", title_style="bold")
     columns = ("label", "F1", "95 % interval", "lenient F1", *found.annotators)
     for column in columns:
-        table.add_column(escape(column), justify="left" if column == "label" else "right")
+        table.add_column(
+            escape(column),
+            justify="left" if column == "label" else "right",
+            no_wrap=column == "95 % interval",
+        )
     for label, of in found.per_label.items():
         table.add_row(
             escape(label),

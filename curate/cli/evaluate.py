@@ -168,6 +168,12 @@ def compare(
                 "saved evaluations are compared as they are; leave --gold, --split and --label out"
             )
         result = compare_saved(saved[0], saved[1], options)
+    elif saved[0] is not None or saved[1] is not None:
+        one, other = (a, b) if saved[0] is not None else (b, a)
+        raise UsageError(
+            f"{one} is a saved evaluation, {other} is not; name two saved ones, or score both "
+            "again with --gold GOLD"
+        )
     else:
         if gold is None:
             raise UsageError("say what both are scored on: --gold GOLD")

@@ -66,7 +66,9 @@ def _measures(console: Console, title: str, part: PartScores) -> None:
 
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in ("measure", "precision", "recall", "F1", "95 % interval"):
-        table.add_column(column, justify="left" if column == "measure" else "right")
+        table.add_column(
+            column, justify="left" if column == "measure" else "right", no_wrap=column != "measure"
+        )
     for name, measure in part.measures.items():
         table.add_row(NAMES[name], *_numbers(measure))
     table.add_row(
@@ -95,7 +97,9 @@ def _labels(console: Console, title: str, part: PartScores) -> None:
     which = "strict" if title == "Entities" else "boundaries"
     table = Table(title=f"{title} per label ({which})", title_justify="left", title_style="bold")
     for column in ("label", "gold", "predicted", "precision", "recall", "F1", "95 % interval"):
-        table.add_column(column, justify="left" if column == "label" else "right")
+        table.add_column(
+            column, justify="left" if column == "label" else "right", no_wrap=column != "label"
+        )
     for name, measure in part.per_label.items():
         table.add_row(
             escape(name), f"{measure.gold:.0f}", f"{measure.predicted:.0f}", *_numbers(measure)
@@ -141,7 +145,9 @@ def comparison_table(console: Console, result: Compared) -> None:
     )
     table = Table()
     for column in ("measure", "A", "B", "B - A", "95 % interval", "p", "p (Holm)"):
-        table.add_column(column, justify="left" if column == "measure" else "right")
+        table.add_column(
+            column, justify="left" if column == "measure" else "right", no_wrap=column != "measure"
+        )
     for d in result.comparison.differences:
         table.add_row(
             escape(d.name),

@@ -253,6 +253,9 @@ def test_saved_scores_of_other_gold_are_refused(
     assert result.code == 3
     assert "different gold" in result.err
     assert "Score both models again" in result.err
+    mixed = curate("compare", tmp_path / "one", predictions, "--gold", gold)
+    assert mixed.code == 2
+    assert "saved evaluation" in mixed.err
 
 
 def test_agreement_of_two_files(
