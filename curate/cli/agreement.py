@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class UnitName(StrEnum):
-    character = "character"
-    token = "token"
+    CHARACTER = "character"
+    TOKEN = "token"
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +41,7 @@ def agreement(
     schema_file: SchemaOption = None,
     unit: Annotated[
         UnitName, typer.Option(help="What alpha and kappa are counted on.")
-    ] = UnitName.character,
+    ] = UnitName.CHARACTER,
     only_common: Annotated[
         bool,
         typer.Option(

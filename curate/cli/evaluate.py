@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class By(StrEnum):
-    source = "source"
-    split = "split"
-    group = "group"
+    SOURCE = "source"
+    SPLIT = "split"
+    GROUP = "group"
 
 
 GoldOption = Annotated[
