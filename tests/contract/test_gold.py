@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from dataclasses import dataclass, field
@@ -156,6 +157,23 @@ def test_what_is_not_there_is_said(curate: Curate, workspace: Path, tmp_path: Pa
     assert curate("-w", workspace, "gold", "export", "--format", "pdf").code in (2, 3)
     nothing = curate("-w", workspace, "gold", "build", "--json")
     assert (nothing.code, nothing.json["version"], nothing.json["published"]) == (0, None, False)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    curate: Curate, workspace: Path, gold_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curate("-w", workspace, "gold", "import", gold_file)
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        result = curate("-w", workspace, "gold", "build")
+    assert result.code == 3
+    assert "disk is full" in result.err
+    assert not list((workspace / "gold").rglob("*.jsonl"))
+    assert curate("-w", workspace, "gold", "build").code == 0
 
 
 def test_verify_exits_1_and_names_the_file(curate: Curate, built: Path) -> None:

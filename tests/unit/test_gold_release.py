@@ -238,6 +238,50 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list((tmp_path / "gold").iterdir()) == []
 
 
+@pytest.mark.parametrize("where", ["decided", "rename"])
+def test_a_killed_build_publishes_nothing_and_the_next_does(tmp_path: Path, where: str) -> None:
+    """SIGKILL in the middle of the writing, or when all is written but the name."""
+    program = (
+        "import os, sys; from pathlib import Path; from tests.gold_cases import *\n"
+        "from curate.gold import building\n"
+        "class Dying(building.InMemory):\n"
+        "    def decided(self, ids):\n"
+        "        for i, item in enumerate(super().decided(ids)):\n"
+        "            if i == 3 and sys.argv[2] == 'decided': os.kill(os.getpid(), 9)\n"
+        "            yield item\n"
+        "if sys.argv[2] == 'rename': Path.rename = lambda *_: os.kill(os.getpid(), 9)\n"
+        "building.build(Dying(corpus(8)), Path(sys.argv[1]), building.Recipe('tiny', SCHEMA))"
+    )
+    folder = tmp_path / "gold" / "tiny"
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(folder), where],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert ran.returncode == -9
+    assert published(folder) == []
+    assert publish(folder, corpus(8)).published
+    assert [path.name for path in (tmp_path / "gold").iterdir()] == ["tiny"]
+    assert [path.name for path in folder.iterdir()] == ["1.0.0"]
+
+
+def test_of_two_builds_at_once_one_publishes_and_the_other_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "gold" / "tiny"
+    rename = Path.rename
+
+    def late(work: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", rename)
+        publish(folder, corpus(3))
+        return rename(work, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with pytest.raises(DataError, match="meanwhile"):
+        publish(folder, corpus(4))
+    assert len(list(Release(folder / "1.0.0").documents())) == 3
+
+
 def test_what_a_killed_build_left_is_swept_by_the_next(tmp_path: Path) -> None:
     gold = tmp_path / "gold"
     (gold / ".building-tiny-999999").mkdir(parents=True)
