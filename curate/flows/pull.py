@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from curate.flows import project as projects_flow
+from curate.flows.ahead import ahead
 from curate.flows.reporter import Reporter, Silent
 from curate.labelstudio.codec import model_version
-from curate.labelstudio.inbox import ReceivedTask, problem_of, receive, without_noise
+from curate.labelstudio.inbox import ReceivedTask, problem_of, receive, task_without_noise
 from curate.labelstudio.tasks import (
     Tasks,
     annotated,
@@ -171,10 +172,10 @@ class _Pull:
         seen: set[int] = set()
         total, _ = self._tasks.count()
         with self._reporter.progress("pulling", total) as advance:
-            for page in self._tasks.light():
+            for page, rows in ahead(self._everything()):
                 seen.update(task.id for task in page)
                 self._note(page)
-                self._fetch(task.id for task in page if _begun(task))
+                self._store_rows(rows)
                 advance(len(page))
         self._fetch(self._drafted())
         with self._store.read() as unit:
@@ -220,6 +221,20 @@ class _Pull:
         return self._outcome(gone=0, missing=missing, swept=swept)
 
     # -- steps
+
+    def _everything(self) -> Iterator[tuple[list[WireTask], list[dict[str, Any]]]]:
+        """Pages of tasks, or of raw tasks with their annotations where there are some."""
+        tasks, annotations = self._tasks.count()
+        if annotations * 2 > tasks:
+            # most tasks are wanted whole: listing them first by themselves would cost a third
+            for rows in self._tasks.heavy():
+                whole = [parse_task(row) for row in rows]
+                yield whole, [row for row, task in zip(rows, whole, strict=True) if _begun(task)]
+            return
+        for page in self._tasks.light():
+            yield page, []
+            for rows in self._tasks.heavy_by_id(task.id for task in page if _begun(task)):
+                yield [], rows
 
     def _windows(self) -> Iterator[list[WireTask]]:
         """Tasks that changed since the bookmark, or shortly before.
@@ -268,6 +283,8 @@ class _Pull:
 
     def _note(self, page: Sequence[WireTask]) -> None:
         """Remember tasks without annotations; the others are remembered with their data."""
+        if not page:
+            return
         with self._store.write() as unit:
             idle = [task for task in page if not _begun(task)]
             known = unit.sync.signatures(self._project.id, [task.id for task in idle])
@@ -281,14 +298,18 @@ class _Pull:
 
     def _fetch(self, ids: Iterable[int]) -> None:
         wanted = [number for number in dict.fromkeys(ids) if number not in self._fetched]
-        for rows in self._tasks.heavy_by_id(wanted):
+        for rows in ahead(self._tasks.heavy_by_id(wanted)):
             self._store_rows(rows)
 
     def _store_rows(self, rows: list[dict[str, Any]]) -> None:
+        if not rows:
+            return
         tasks = [parse_task(row) for row in rows]
         with self._store.write() as unit:
             received = _read(unit, tasks, self._schema)
-            unit.archive.keep(self._project.id, {row["id"]: without_noise(row) for row in rows})
+            unit.archive.keep(
+                self._project.id, {row["id"]: task_without_noise(row) for row in rows}
+            )
             unit.sync.see(self._project.id, received)
             self._tally += unit.annotations.receive(
                 self._project.id, self._project.server, received, _runs(unit)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import RemoteError
 from curate.flows import project as projects_flow
+from curate.flows.ahead import ahead
 from curate.flows.recover import Recovery, recover, remove_doubles, repair_predictions
 from curate.flows.reporter import Reporter, Silent
 from curate.labelstudio import projects
+from curate.labelstudio.client import encode
 from curate.labelstudio.codec import model_version, prediction_payload, task_data
 from curate.labelstudio.outbox import Outbox, Payload
 from curate.model import Source
@@ -171,7 +172,8 @@ class _Push:
 
     def send(self, seqs: array[int], run: int | None) -> None:
         with self._reporter.progress("pushing", len(seqs)) as advance:
-            for chunk in self._chunks(seqs, run):
+            # the next chunk is prepared while Label Studio works on this one
+            for chunk in ahead(self._chunks(seqs, run)):
                 self._send_chunk(chunk)
                 advance(len(chunk))
 
@@ -186,7 +188,7 @@ class _Push:
                 outgoing = unit.sync.outgoing(seqs[start : start + step], run)
             for item in outgoing:
                 payload, shown = self._payload(item)
-                length = len(json.dumps(payload.task, ensure_ascii=False).encode("utf-8"))
+                length = len(payload.body)
                 if chunk and (len(chunk) >= step or size + length > self._options.chunk_bytes):
                     yield chunk
                     chunk, size = [], 0
@@ -208,7 +210,7 @@ class _Push:
                 shown = item.run_id
             else:
                 self.unfit[document.id] = reason
-        return Payload(document.id, task), shown
+        return Payload(document.id, encode(task)), shown
 
     def _send_chunk(self, chunk: list[tuple[Outgoing, Payload, int | None]]) -> None:
         with self._store.write() as unit:

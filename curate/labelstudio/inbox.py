@@ -27,6 +27,7 @@ NOBODY = 0
 
 _NOISE = frozenset({"created_ago", "created_username"})
 """Changes with the hour, or names a person: neither is part of what was said."""
+_LISTS = ("annotations", "predictions", "drafts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +123,19 @@ def receive(task: WireTask, document: Document | None, schema: LabelSchema) -> R
     )
 
 
+def task_without_noise(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of a task without what changes by the hour or names a person."""
+    return {
+        key: [without_noise(item) for item in value] if key in _LISTS else value
+        for key, value in raw.items()
+    }
+
+
 def without_noise(raw: Any) -> Any:
-    """The JSON without what changes by the hour or names a person."""
-    if isinstance(raw, dict):
-        return {key: without_noise(value) for key, value in raw.items() if key not in _NOISE}
-    if isinstance(raw, list):
-        return [without_noise(value) for value in raw]
-    return raw
+    """The same for one annotation, prediction or draft."""
+    if not isinstance(raw, dict):
+        return raw
+    return {key: value for key, value in raw.items() if key not in _NOISE}
 
 
 def _annotation(

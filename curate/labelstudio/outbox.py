@@ -33,10 +33,10 @@ IMPORT_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A task on its way: our document id and the JSON to send."""
+    """A task on its way: our document id and the JSON to send, encoded."""
 
     document_id: str
-    task: Mapping[str, Any]
+    body: bytes
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class Outbox:
         while payloads:
             attempt += 1
             try:
-                ids = self._client.import_tasks(self._project_id, [p.task for p in payloads])
+                ids = self._client.import_encoded(self._project_id, [p.body for p in payloads])
                 sent.tasks.update(
                     (payload.document_id, task_id)
                     for payload, task_id in zip(payloads, ids, strict=True)
@@ -169,9 +169,13 @@ class Outbox:
             for task in tasks
             if task not in begun and task != keep[document_id]
         )
-        for start in range(0, len(doomed), 1000):
-            self._action("delete_tasks", doomed[start : start + 1000])
+        self.delete_tasks(doomed)
         return keep, doomed
+
+    def delete_tasks(self, task_ids: Sequence[int]) -> None:
+        """Delete these tasks; one that is gone already is no matter."""
+        for start in range(0, len(task_ids), 1000):
+            self._action("delete_tasks", task_ids[start : start + 1000])
 
     # -- predictions
 

@@ -485,7 +485,16 @@ class Annotations:
 
 def pack(value: Any) -> bytes:
     """JSON, compressed."""
-    return zlib.compress(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"), 6)
+    return compress(encode(value))
+
+
+def encode(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def compress(content: bytes) -> bytes:
+    # twice as fast as the default and hardly larger on JSON
+    return zlib.compress(content, 2)
 
 
 def unpack(content: bytes) -> Any:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from curate.store.annotations import pack, unpack
+from curate.store.annotations import compress, encode, unpack
 from curate.store.clock import now
 from curate.store.sync_tables import studio_chunks, studio_raws, studio_tasks
 
@@ -100,14 +99,15 @@ class Archive:
         }
         rows = []
         for task_id, raw in tasks.items():
-            digest = hashlib.sha256(json.dumps(raw, sort_keys=True).encode("utf-8")).hexdigest()
+            content = encode(raw)
+            digest = hashlib.sha256(content).hexdigest()
             if last.get(task_id) != digest:
                 rows.append(
                     {
                         "project": project,
                         "task_id": task_id,
                         "digest": digest,
-                        "content": pack(raw),
+                        "content": compress(content),
                         "received_at": now(),
                     }
                 )
