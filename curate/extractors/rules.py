@@ -276,7 +276,7 @@ def longest_names(
             for length in index.lengths.get(keys[i], ()):
                 key = tuple(keys[i : i + length])
                 hit = index.names.get(key)
-                if hit is None:
+                if hit is None or len(key) < length:
                     continue
                 gazetteer, canonical = hit
                 spelt = tuple(words[i : i + length])

@@ -126,6 +126,13 @@ def test_labels_that_the_schema_lacks_are_not_emitted() -> None:
     assert "Place" in str(Bootstrap(schema).notice)
 
 
+def test_a_text_that_ends_within_a_longer_name_is_no_trouble() -> None:
+    """Names are looked for up to the last word, and no further."""
+    for text in ("au Burkina", "l’Afrique", "à Al", "le Sahara", "Conseil de", "en Arabie"):
+        document, found = extract(text)
+        assert SAHEL.misfit(found, document.text) is None
+
+
 def test_without_data_nothing_is_found_and_the_notice_says_so() -> None:
     """A language without rules gets empty annotations, not French ones."""
     schema = parse_schema("name: news\nlanguage: en\nentities:\n  - name: PER\n")

@@ -1,0 +1,278 @@
+"""Extractors on WiNER and POPCORN: quality by amount of gold, training time, calibration, speed.
+
+Run: python -m benchmarks.extractors [winer|popcorn|sahel|speed …] [--sizes 100 300] [--seeds 1 2]
+
+The corpora lie in ../shared/data (or where CURATE_BENCH_DATA says); where they are absent the
+benchmark says so and goes on.  Documents are held out by a seeded shuffle, whole; word clusters
+are learned from the raw text of documents that are not held out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from curate.extractors.bootstrap import Bootstrap
+from curate.extractors.train import TrainSettings, learn, predict
+from curate.gold.items import GOLD, GoldDocument
+from curate.interchange import read
+from curate.model import Annotation, Document, Entity, Source
+from curate.resources import default_schema, resource
+from curate.schema import EntityType, LabelSchema, RelationType, read_schema
+from curate.scoring import Scores, score
+
+DATA = Path(os.environ.get("CURATE_BENCH_DATA", Path(__file__).parents[1] / "../shared/data"))
+HELD_OUT = {"winer": 200, "popcorn": 100}
+MODEL = Source.model("bench")
+
+
+def brat(path: Path) -> GoldDocument:
+    """A WiNER document; discontinuous mentions are left out (there are none in these years)."""
+    text = path.with_suffix(".txt").read_text(encoding="utf-8")
+    entities = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("T"):
+            label, place = line.split("\t")[1].split(" ", 1)
+            if ";" not in place:
+                start, end = map(int, place.split())
+                entities.append(Entity(start, end, label))
+    document = Document.of(text, id=path.stem)
+    return GoldDocument(document, Annotation.of(path.stem, entities, (), GOLD))
+
+
+def winer() -> list[GoldDocument]:
+    return [brat(path) for path in sorted((DATA / "winer").glob("*/*/*.ann"))]
+
+
+def popcorn() -> list[GoldDocument]:
+    path = DATA / "popcorn" / "train.jsonl"
+    if not path.is_file():
+        return []
+    return [GoldDocument(r.document, r.annotation) for r in read(path, source=GOLD)]
+
+
+def schema_of(name: str, documents: Sequence[GoldDocument]) -> LabelSchema:
+    """The labels that occur, each relation type with the labels that it links."""
+    labels = sorted({e.label for g in documents for e in g.annotation.entities})
+    links: dict[str, tuple[set[str], set[str]]] = {}
+    for gold in documents:
+        for r in gold.annotation.relations:
+            heads, tails = links.setdefault(r.label, (set(), set()))
+            heads.add(r.head.label)
+            tails.add(r.tail.label)
+    relations = [
+        RelationType(n, tuple(sorted(h)), tuple(sorted(t))) for n, (h, t) in sorted(links.items())
+    ]
+    return LabelSchema(name, tuple(map(EntityType, labels)), tuple(relations), language="fr")
+
+
+def flat(annotation: Annotation) -> Annotation:
+    """Without the entities inside or across a longer one."""
+    kept: list[Entity] = []
+    for entity in sorted(annotation.entities, key=lambda e: (e.start - e.end, e.start, e.label)):
+        if all(entity.end <= k.start or k.end <= entity.start for k in kept):
+            kept.append(entity)
+    return Annotation.of(annotation.document_id, kept, (), annotation.source)
+
+
+def halves(
+    documents: Sequence[GoldDocument], held: int, seed: int
+) -> tuple[list[GoldDocument], list[GoldDocument]]:
+    """``(held out, rest)`` by a seeded shuffle of the ids."""
+    shuffled = sorted(documents, key=lambda g: g.id)
+    random.Random(seed).shuffle(shuffled)
+    return shuffled[:held], shuffled[held:]
+
+
+def judged(
+    nlp: Any, test: Sequence[GoldDocument], schema: LabelSchema, *, flatten: bool = False
+) -> Scores:
+    said = {a.document_id: a for a in predict(nlp, [g.document for g in test], MODEL)}
+    change = flat if flatten else (lambda annotation: annotation)
+    pairs = [(change(g.annotation), change(said[g.id])) for g in test]
+    return score(pairs, schema=schema, draws=1000)
+
+
+def shown(measure: Any) -> str:
+    interval = (
+        "" if measure.ci is None else f" [{100 * measure.ci[0]:.1f}, {100 * measure.ci[1]:.1f}]"
+    )
+    return "n/a" if measure.f1 is None else f"{100 * measure.f1:.1f}{interval}"
+
+
+def run_winer(sizes: Sequence[int], seeds: Sequence[int], rules: str | None) -> None:
+    documents = winer()
+    if not documents:
+        print("winer: the corpus is not here; left out")
+        return
+    schema = schema_of("winer", documents)
+    print(f"winer: {len(documents)} documents, {HELD_OUT['winer']} held out, strict entity F1")
+    for size in sizes:
+        for seed in seeds:
+            test, rest = halves(documents, HELD_OUT["winer"], seed)
+            train = rest[:size] if size else rest
+            started = time.perf_counter()
+            learned = learn(
+                train,
+                [],
+                schema,
+                TrainSettings(seed=seed, rules=rules),
+                raw=[g.document.text for g in rest],
+            )
+            spent = time.perf_counter() - started
+            nested = judged(learned.nlp, test, schema)
+            calibration = nested.entities.calibration
+            ece = None if calibration is None else calibration.as_json().get("ece")
+            flat_scores = judged(learned.nlp, test, schema, flatten=True)
+            print(
+                f"  {len(train):4d} documents, seed {seed}: nested "
+                f"{shown(nested.entities.measures['strict'])}, flat "
+                f"{shown(flat_scores.entities.measures['strict'])}, ECE "
+                f"{'n/a' if ece is None else format(ece, '.3f')}, trained in {spent:.1f} s",
+                flush=True,
+            )
+
+
+def run_popcorn(sizes: Sequence[int], seeds: Sequence[int]) -> None:
+    documents = popcorn()
+    if not documents:
+        print("popcorn: the corpus is not here; left out")
+        return
+    schema = schema_of("popcorn", documents)
+    print(
+        f"popcorn: {len(documents)} reports, {HELD_OUT['popcorn']} held out; relations between the "
+        "nearest mentions, given gold entities (this copy holds no coreference chains)"
+    )
+    for size in sizes:
+        for seed in seeds:
+            test, rest = halves(documents, HELD_OUT["popcorn"], seed)
+            train = rest[:size] if size else rest
+            started = time.perf_counter()
+            learned = learn(train, [], schema, TrainSettings(seed=seed, window=2))
+            spent = time.perf_counter() - started
+            both = judged(learned.nlp, test, schema)
+            given = related(learned.nlp, test, schema)
+            print(
+                f"  {len(train):4d} reports, seed {seed}: entities micro "
+                f"{shown(both.entities.measures['strict'])} "
+                f"macro {_percent(both.entities.macro_f1)}; "
+                f"relations given entities micro {shown(given.relations.measures['boundaries'])} "
+                f"macro {_percent(given.relations.macro_f1)}; end to end "
+                f"{shown(both.relations.measures['boundaries'])}; trained in {spent:.1f} s",
+                flush=True,
+            )
+
+
+def related(nlp: Any, test: Sequence[GoldDocument], schema: LabelSchema) -> Scores:
+    """The relation classifier alone, between the entities of gold."""
+    from curate.extractors.spacy import annotation_of_doc
+    from curate.gold.formats.spacy import annotate
+
+    pairs = []
+    for gold in test:
+        doc = nlp.make_doc(gold.document.text)
+        annotate(doc, gold.annotation)
+        doc = nlp.get_pipe("relation_classifier")(doc)
+        pairs.append((gold.annotation, annotation_of_doc(doc, gold.id, MODEL)))
+    return score(pairs, schema=schema, draws=1000)
+
+
+def run_sahel(seeds: Sequence[int]) -> None:
+    """Trained against bootstrap on the sample, five folds by near-duplicate group."""
+    schema = read_schema(default_schema())
+    path = resource("examples/sahel/annotator_a.jsonl")
+    documents = [GoldDocument(r.document, r.annotation) for r in read(path, source=GOLD)]
+    bootstrap = Bootstrap(schema)
+    guesses = {a.document_id: a for a in bootstrap.extract(g.document for g in documents)}
+    for seed in seeds:
+        group = {g.id: g.id.replace("-sp-20231028", "-ais-20231027") for g in documents}
+        groups = sorted(set(group.values()))
+        random.Random(seed).shuffle(groups)
+        fold = {name: i % 5 for i, name in enumerate(groups)}
+        said: dict[str, Annotation] = {}
+        for k in range(5):
+            test = [g for g in documents if fold[group[g.id]] == k]
+            train = [g for g in documents if fold[group[g.id]] != k]
+            learned = learn(train, [], schema, TrainSettings(seed=seed))
+            said |= {
+                a.document_id: a for a in predict(learned.nlp, [g.document for g in test], MODEL)
+            }
+        for name, found in (("bootstrap", guesses), ("trained", said)):
+            result = score(
+                [(g.annotation, found[g.id]) for g in documents], schema=schema, draws=1000
+            )
+            print(
+                f"sahel, 5 folds, seed {seed}: {name}: entities "
+                f"{shown(result.entities.measures['strict'])}, relations "
+                f"{shown(result.relations.measures['boundaries'])}",
+                flush=True,
+            )
+
+
+def run_speed() -> None:
+    """Words a second of one process: the rules, and a pipeline trained on the sample."""
+    schema = read_schema(default_schema())
+    path = resource("examples/sahel/annotator_a.jsonl")
+    gold = [GoldDocument(r.document, r.annotation) for r in read(path, source=GOLD)]
+    texts = [g.document for g in winer()[:300]] or [g.document for g in gold] * 10
+    words = sum(len(d.text.split()) for d in texts)
+    nlp = learn(gold, [], schema, TrainSettings()).nlp
+    plain = learn(gold, [], schema, TrainSettings(rules="")).nlp
+    entities = learn([_without(g) for g in gold], [], schema, TrainSettings(rules="")).nlp
+    bootstrap = Bootstrap(schema)
+    for name, call in (
+        ("bootstrap rules, relations too", lambda: list(bootstrap.extract(texts))),
+        ("crf_ner alone", lambda: list(predict(entities, texts, MODEL))),
+        ("crf_ner and relations", lambda: list(predict(plain, texts, MODEL))),
+        ("crf_ner and relations over the rules", lambda: list(predict(nlp, texts, MODEL))),
+        ("the same, nlp.pipe alone", lambda: list(nlp.pipe([d.text for d in texts]))),
+    ):
+        spent = []
+        for _ in range(3):
+            started = time.perf_counter()
+            call()
+            spent.append(time.perf_counter() - started)
+        print(f"speed: {name}: {words / statistics.median(spent):,.0f} words/s", flush=True)
+
+
+def _without(gold: GoldDocument) -> GoldDocument:
+    bare = Annotation.of(gold.id, gold.annotation.entities, (), GOLD)
+    return GoldDocument(gold.document, bare)
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:.1f}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="*", default=["winer", "popcorn", "sahel", "speed"])
+    parser.add_argument("--sizes", nargs="*", type=int, default=None, help="0: all that are left")
+    parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2])
+    parser.add_argument("--rules", default=None, help="bootstrap data to stack; '' for none")
+    chosen = parser.parse_args(arguments)
+    for what in chosen.what:
+        if what == "winer":
+            run_winer(chosen.sizes or [100, 300, 0], chosen.seeds, chosen.rules)
+        elif what == "popcorn":
+            run_popcorn(chosen.sizes or [50, 0], chosen.seeds[:1])
+        elif what == "sahel":
+            run_sahel(chosen.seeds)
+        elif what == "speed":
+            run_speed()
+        else:
+            print(json.dumps({"error": f"no part {what!r}"}), file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
