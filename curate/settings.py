@@ -53,12 +53,28 @@ class ConsensusSettings(_Section):
     first: str = ""
 
 
+class CardSettings(_Section):
+    """``[card]``: what people say about their corpus in the data card of its releases.
+
+    ``license`` is an identifier of the Hugging Face hub, such as ``cc-by-4.0``.
+    """
+
+    title: str = ""
+    license: str = Field(default="unknown", pattern=r"^[a-z0-9][a-z0-9.+-]{0,40}$")
+    summary: str = ""
+    homepage: str = ""
+    authors: list[str] = []
+    limits: list[str] = []
+    tags: list[str] = []
+
+
 class Settings(_Section):
     """Everything ``curate.toml`` may say."""
 
     corpus: CorpusSettings = CorpusSettings()
     studio: StudioSettings = StudioSettings()
     consensus: ConsensusSettings = ConsensusSettings()
+    card: CardSettings = CardSettings()
 
 
 class Environment(BaseSettings):

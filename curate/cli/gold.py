@@ -131,14 +131,24 @@ def build(
 
 def _recipe(context: Context, by_date: bool = False, notes: str = "") -> Recipe:
     from curate.gold.building import Recipe
+    from curate.gold.card import CardInfo
     from curate.gold.splits import SplitRule
 
-    corpus = context.settings.corpus
+    corpus, card = context.settings.corpus, context.settings.card
     ratios = {str(split): weight for split, weight in corpus.splits.items()}
     return Recipe(
         corpus=corpus.name,
         schema=context.schema,
         splits=SplitRule(salt=corpus.salt, ratios=ratios, by_date=by_date),
+        card=CardInfo(
+            title=card.title,
+            license=card.license,
+            summary=card.summary,
+            homepage=card.homepage,
+            authors=tuple(card.authors),
+            limits=tuple(card.limits),
+            tags=tuple(card.tags),
+        ),
         notes=notes,
     )
 

@@ -175,9 +175,11 @@ def _contradiction(place: _Place) -> Iterator[Finding]:
             continue
         turned = Relation(relation.tail, relation.head, relation.label)
         if turned.key in by_key and relation.key < turned.key:
+            # Two sides may well support each other; of a part and its whole it cannot be.
+            mutual = set(known.head) == set(known.tail)
             yield place.about(
                 "contradiction",
-                2,
+                3 if mutual else 2,
                 f"{relation.label} stands in both directions",
                 relation,
                 by_key[turned.key],

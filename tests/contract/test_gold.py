@@ -517,6 +517,19 @@ def test_lint_exits_1_where_it_finds_something(
     assert "le Niger" in curate("-w", workspace, "gold", "lint").out
 
 
+def test_the_card_says_what_the_settings_say_and_a_change_of_it_is_a_patch(
+    curate: Curate, built: Path
+) -> None:
+    with (built / "curate.toml").open("a", encoding="utf-8") as stream:
+        stream.write('\n[card]\nlicense = "cc-by-4.0"\nauthors = ["A. <B>"]\nlimits = ["Small."]\n')
+    result = curate("-w", built, "gold", "build", "--json").json
+    assert (result["version"], result["repackaged"]) == ("1.0.1", ["README.md"])
+    card = (built / "gold" / "sahel" / "1.0.1" / "README.md").read_text("utf-8")
+    assert "license: cc-by-4.0" in card
+    assert "- Small." in card
+    assert curate("-w", built, "gold", "verify").code == 0
+
+
 def test_by_date_splits_in_time(curate: Curate, workspace: Path, gold_file: Path) -> None:
     assert curate("-w", workspace, "gold", "import", gold_file).code == 0
     assert curate("-w", workspace, "gold", "build", "--by-date").code == 0
