@@ -49,8 +49,9 @@ def compare(
     from curate.scoring.scores import tally_sides
 
     tallies = []
+    read = None
     for side in (a, b):
-        _, paired = load_pair(side, gold, options)
+        (read, _), paired = load_pair(side, gold, options, read)
         tallies.append(
             tally_sides(
                 paired.documents,

@@ -114,9 +114,15 @@ def evaluate(
 
 
 def load_pair(
-    predictions: AnnotationSet, gold: AnnotationSet, options: Options
+    predictions: AnnotationSet,
+    gold: AnnotationSet,
+    options: Options,
+    known: AnnotatedSet | None = None,
 ) -> tuple[tuple[AnnotatedSet, AnnotatedSet], Paired]:
-    """Both sides, read and paired: ((gold, predictions), paired)."""
+    """Both sides, read and paired: ((gold, predictions), paired).
+
+    ``known`` is gold where it was read before.
+    """
     from curate.scoring.reading import pair, read_files
 
     chosen: set[str] = set()
@@ -137,11 +143,11 @@ def load_pair(
         for document, _ in gold.records(chosen):
             yield document
 
-    if isinstance(gold, FileSet) and isinstance(predictions, FileSet):
+    if known is None and isinstance(gold, FileSet) and isinstance(predictions, FileSet):
         loaded = read_files(gold.path, predictions.path)
         chosen = of_gold(loaded[0])
     else:
-        one = gold.load()
+        one = gold.load() if known is None else known
         chosen = of_gold(one)
         loaded = (one, predictions.load(asked))
     if not loaded[0].ids:

@@ -247,12 +247,12 @@ def scores_of(counts: Tally, *, draws: int = DRAWS, seed: int = SEED) -> Scores:
 def _parts(counts: Tally, draws: int, seed: int) -> tuple[PartScores, PartScores]:
     size = len(counts.documents)
     parts = (counts.entities, counts.relations)
-    tables: list[Floats] = []
+    tables: list[Floats | Sparse] = []
     for part in parts:
         # In whole parts of 2^-20 every sum is exact, whoever adds up and in whatever order.
         tables += [np.round(np.nan_to_num(t) * GRAIN) / GRAIN for t in part.measures.values()]
-        tables += [rows.dense(size) for _, rows in sorted(part.labels.items())]
-    drawn = _draw(tables, draws, seed) if draws else None
+        tables += [rows for _, rows in sorted(part.labels.items())]
+    drawn = _draw(tables, size, draws, seed) if draws else None
     found = []
     column = 0
     for part in parts:
@@ -264,16 +264,20 @@ def _parts(counts: Tally, draws: int, seed: int) -> tuple[PartScores, PartScores
 
 
 GRAIN = 1 << 20
-_AT_ONCE = 400
+_AT_ONCE = 200
 """Measures drawn together; bounds the memory where there are thousands of labels."""
 
 
-def _draw(tables: list[Floats], draws: int, seed: int) -> Floats:
+def _draw(tables: list[Floats | Sparse], size: int, draws: int, seed: int) -> Floats:
     """F1 in every draw: draws × measures."""
-    groups = [tables[i : i + _AT_ONCE] for i in range(0, len(tables), _AT_ONCE)]
-    return np.column_stack(
-        [f1_of_sums(resample(np.column_stack(group), draws, seed)) for group in groups]
-    )
+    found = []
+    for low in range(0, len(tables), _AT_ONCE):
+        group = [
+            table.dense(size) if isinstance(table, Sparse) else table
+            for table in tables[low : low + _AT_ONCE]
+        ]
+        found.append(f1_of_sums(resample(np.column_stack(group), draws, seed)))
+    return np.column_stack(found)
 
 
 def _part(part: PartTally, drawn: Floats | None) -> PartScores:
