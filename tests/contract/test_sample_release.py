@@ -1,0 +1,44 @@
+"""The committed releases of the sample corpus: sound, and rebuilt from the committed decisions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from curate.gold.verify import verify
+from curate.gold.versions import published
+from tests.contract.conftest import Curate
+
+ROOT = Path(__file__).parent.parent.parent
+GOLD = ROOT / "gold" / "sahel"
+EXAMPLES = ROOT / "examples" / "sahel"
+
+
+@pytest.mark.parametrize("version", [str(version) for version in published(GOLD)])
+def test_every_committed_release_is_sound(version: str) -> None:
+    result = verify(GOLD / version)
+    assert result.ok, result.findings
+    assert result.notes == ()
+
+
+def test_the_first_release_is_rebuilt_to_the_byte(curate: Curate, workspace: Path) -> None:
+    shutil.copy(EXAMPLES / "curate.toml", workspace / "curate.toml")
+    told = curate("-w", workspace, "gold", "decisions", "import", EXAMPLES / "decisions.jsonl")
+    assert told.code == 0
+    assert curate("-w", workspace, "gold", "build").code == 0
+    made = workspace / "gold" / "sahel" / "1.0.0"
+    committed = GOLD / "1.0.0"
+    assert {p.name for p in made.iterdir()} == {p.name for p in committed.iterdir()}
+    for path in made.iterdir():
+        assert path.read_bytes() == (committed / path.name).read_bytes(), path.name
+
+
+def test_the_decisions_are_on_the_texts_that_the_annotators_read() -> None:
+    def texts(name: str) -> dict[str, str]:
+        lines = (EXAMPLES / name).read_text("utf-8").splitlines()
+        return {row["id"]: row["text"] for row in map(json.loads, lines)}
+
+    assert texts("decisions.jsonl") == texts("annotator_a.jsonl") == texts("annotator_b.jsonl")
