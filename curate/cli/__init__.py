@@ -19,6 +19,7 @@ GROUPS = (
     "annotators",
     "sync",
     "quarantine",
+    "review",
     "predictions",
     "gold",
     "evaluate",
