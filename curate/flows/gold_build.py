@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -223,17 +223,15 @@ def _opinions(
     rows: Iterable[StoredAnnotation],
 ) -> Iterator[tuple[str, list[StoredAnnotation]]]:
     """Per document one annotation an annotator: the one changed last; skipped ones say nothing."""
-    by_document: dict[str, dict[str, StoredAnnotation]] = {}
-    for row in rows:
-        if row.skipped:
-            continue
-        latest = by_document.setdefault(row.document_id, {})
-        other = latest.get(row.annotation.source.name)
-        if other is None or _order(other) < _order(row):
-            latest[row.annotation.source.name] = row
-    for document_id in sorted(by_document):
-        latest = by_document[document_id]
-        yield document_id, [latest[name] for name in sorted(latest)]
+    # The rows of a document come together, whatever the order of documents.
+    for document_id, group in groupby(rows, key=lambda row: row.document_id):
+        latest: dict[str, StoredAnnotation] = {}
+        for row in group:
+            other = latest.get(row.annotation.source.name)
+            if not row.skipped and (other is None or _order(other) < _order(row)):
+                latest[row.annotation.source.name] = row
+        if latest:
+            yield document_id, [latest[name] for name in sorted(latest)]
 
 
 def _order(row: StoredAnnotation) -> tuple[str, int, int]:

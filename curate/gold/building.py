@@ -212,7 +212,7 @@ def _build(
         repackaged = [] if parent is None else repackaged_files(parent.manifest, data, card)
         bump = tally.bump or (Bump.PATCH if repackaged else None)
         if parent is not None and bump is None:
-            return _nothing(parent)
+            return replace(_nothing(parent), quarantined=plan.quarantined)
         next_version = (
             FIRST if parent is None else Version.parse(parent.version).next(bump or Bump.PATCH)
         )

@@ -74,7 +74,7 @@ def render_card(manifest: Manifest, schema: LabelSchema) -> str:
     info = CardInfo.of(manifest.card)
     title = info.title or schema.title or manifest.corpus
     sections = [
-        front_matter(manifest, schema, _RELEASE_FILES),
+        front_matter(manifest, schema, _release_files(manifest)),
         f"# {plain(title)}\n",
         plain(info.summary) + "\n" if info.summary else _summary(manifest, schema),
         _counts(manifest),
@@ -100,11 +100,14 @@ def render_card(manifest: Manifest, schema: LabelSchema) -> str:
     return "\n".join(section for section in sections if section)
 
 
-_RELEASE_FILES = {
-    "documents": {"release": names.DOCUMENTS},
-    "entities": {"release": names.ENTITIES},
-    "relations": {"release": names.RELATIONS},
-}
+def _release_files(manifest: Manifest) -> dict[str, dict[str, str]]:
+    """The files that readers of the hub may open; an empty one cannot be."""
+    files = {"documents": names.DOCUMENTS, "entities": names.ENTITIES, "relations": names.RELATIONS}
+    return {
+        config: {"release": name}
+        for config, name in files.items()
+        if name in manifest.files and manifest.files[name].lines
+    }
 
 
 def front_matter(
@@ -121,13 +124,12 @@ def front_matter(
 
     info = CardInfo.of(manifest.card)
     documents = int(manifest.counts["documents"])
-    tasks = ["token-classification"]
     matter: dict[str, Any] = {
         "language": [schema.language] if schema.language != "xx" else ["multilingual"],
         "license": info.license,
         "pretty_name": info.title or schema.title or manifest.corpus,
         "size_categories": [next((name for top, name in _SIZES if documents < top), "n>1M")],
-        "task_categories": tasks,
+        "task_categories": ["token-classification"],
         "task_ids": ["named-entity-recognition"],
         "tags": [*info.tags, "named-entity-recognition", "relation-extraction"]
         if schema.relations

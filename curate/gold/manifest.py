@@ -99,6 +99,8 @@ class Manifest:
         if value.get("format") != FORMAT:
             raise DataError(f"is of format {value.get('format')!r}; this curate reads {FORMAT}")
         try:
+            if not set(value["files"]) <= {*REQUIRED, CHAINS}:
+                raise ValueError  # a name here becomes a path
             files = {
                 str(name): FileEntry(int(row["bytes"]), int(row["lines"]), str(row["sha256"]))
                 for name, row in value["files"].items()
