@@ -70,7 +70,8 @@ class Judge:
             rule = UNANIMOUS if person else self.rule
         found = decide(annotations, rule, self.schema)
         annotation = found.annotation
-        legal, forbidden = [], []
+        legal: list[Relation] = []
+        forbidden: list[Relation] = []
         for relation in annotation.relations:
             fits = self.schema.relation_misfit(relation) is None
             (legal if fits else forbidden).append(relation)
