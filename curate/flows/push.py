@@ -284,18 +284,21 @@ class _Push:
             return 0, 0
         run, model = current
         with self._store.read() as unit:
-            candidates, kept = unit.sync.outdated(self._project.id, run)
-        replaced = 0
-        if not candidates:
+            total, kept = unit.sync.count_outdated(self._project.id, run)
+        replaced = after = 0
+        if not total:
             return 0, kept
-        with self._reporter.progress("replacing predictions", len(candidates)) as advance:
-            for start in range(0, len(candidates), PREDICTIONS_PER_CALL):
-                batch = candidates[start : start + PREDICTIONS_PER_CALL]
+        with self._reporter.progress("replacing predictions", total) as advance:
+            while True:
+                with self._store.read() as unit:
+                    batch = unit.sync.outdated(self._project.id, run, after, PREDICTIONS_PER_CALL)
+                if not batch:
+                    return replaced, kept
+                after = batch[-1][0]
                 begun = self._outbox.begun([task_id for task_id, _ in batch])
                 kept += len(begun)
                 replaced += self._replace([row for row in batch if row[0] not in begun], run, model)
                 advance(len(batch))
-        return replaced, kept
 
     def _replace(self, batch: list[tuple[int, str]], run: int, model: Source) -> int:
         by_document = {document_id: task_id for task_id, document_id in batch}
@@ -363,10 +366,17 @@ def _dry_run(
                     fit += 1
                 else:
                     unfit[item.document.id] = reason
-        outdated, kept = ([], 0) if run is None else unit.sync.outdated(number, run)
-    begun: set[int] = set()
-    if found is not None and outdated:
-        begun = Outbox(client, found[0].project_id).begun([task_id for task_id, _ in outdated])
+        free, kept = (0, 0) if run is None else unit.sync.count_outdated(number, run)
+    begun = 0
+    if found is not None and run is not None and free:
+        outbox, after = Outbox(client, found[0].project_id), 0
+        while True:
+            with store.read() as unit:
+                batch = unit.sync.outdated(number, run, after, PREDICTIONS_PER_CALL)
+            if not batch:
+                break
+            after = batch[-1][0]
+            begun += len(outbox.begun([task_id for task_id, _ in batch]))
     return PushResult(
         project=options.title,
         project_id=None if found is None else found[0].project_id,
@@ -375,8 +385,8 @@ def _dry_run(
         pushed=len(chosen),
         with_predictions=fit,
         waiting=len(planned) - len(chosen),
-        replaced=len(outdated) - len(begun),
-        kept=kept + len(begun),
+        replaced=free - begun,
+        kept=kept + begun,
         model_version=None if current is None else model_version(current[1]),
         dry_run=True,
         unfit=unfit,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 ATTEMPTS = 6
 QUIET_SECONDS = 4.0
 """How long the server must show nothing new before an unfinished request is taken for dead."""
+HOPELESS = 8
+"""So many documents refused one by one, and none taken: the fault is not theirs."""
 _POLL_SECONDS = 0.5
 _TOO_LARGE = 413
 IMPORT_SECONDS = 600.0
@@ -70,6 +72,8 @@ class Outbox:
         self._note = note
         self._sleep = client.sleep
         self._quiet = quiet_seconds
+        self._taken = False
+        self._refused = 0
         self.tasks = Tasks(client, project_id)
 
     # -- tasks
@@ -90,6 +94,7 @@ class Outbox:
                     (payload.document_id, task_id)
                     for payload, task_id in zip(payloads, ids, strict=True)
                 )
+                self._taken = True
                 return
             except RemoteError as error:
                 if outcome_unknown(error):
@@ -107,6 +112,10 @@ class Outbox:
     def _halves(self, payloads: list[Payload], error: RemoteError, sent: Sent) -> None:
         if len(payloads) == 1:
             sent.refused[payloads[0].document_id] = str(error)
+            self._refused += 1
+            if not self._taken and self._refused >= HOPELESS:
+                # not one document is at fault, but the server or what we send
+                raise error
             return
         middle = len(payloads) // 2
         self._send(payloads[:middle], sent)

@@ -25,6 +25,7 @@ CURRENT_MODEL = "current_model"
 
 _BATCH = 300
 _FIRST = 1 << 30
+_BEGUN = studio_tasks.c.annotations + studio_tasks.c.cancelled
 
 Order = Literal["oldest", "random", "uncertainty"]
 
@@ -261,18 +262,32 @@ class Sync:
             for row in rows
         }
 
-    def outdated(self, project: int, run: int) -> tuple[list[tuple[int, str]], int]:
-        """Our tasks that should show this run's prediction and show another, or none.
+    def outdated(
+        self, project: int, run: int, after: int = 0, limit: int = 2000
+    ) -> list[tuple[int, str]]:
+        """Our tasks that should show this run's prediction and show another, or none, and that
+        nobody had begun when last seen: ``(task id, document id)`` by task id above ``after``."""
+        query = (
+            self._outdated(project, run, studio_tasks.c.task_id, studio_tasks.c.document_id)
+            .where(_BEGUN == 0, studio_tasks.c.task_id > after)
+            .order_by(studio_tasks.c.task_id)
+            .limit(limit)
+        )
+        return [(row.task_id, row.document_id) for row in self._connection.execute(query)]
 
-        ``(task id, document id)`` of those that nobody had begun when last seen, and how many
-        others there are.
-        """
-        rows = self._connection.execute(
-            select(
-                studio_tasks.c.task_id,
-                studio_tasks.c.document_id,
-                (studio_tasks.c.annotations + studio_tasks.c.cancelled).label("begun"),
-            )
+    def count_outdated(self, project: int, run: int) -> tuple[int, int]:
+        """How many such tasks there are, and how many others that somebody has begun."""
+        every = self._connection.scalar(self._outdated(project, run, func.count())) or 0
+        free = (
+            self._connection.scalar(self._outdated(project, run, func.count()).where(_BEGUN == 0))
+            or 0
+        )
+        return free, every - free
+
+    def _outdated(self, project: int, run: int, *columns: Any) -> Select[Any]:
+        return (
+            select(*columns)
+            .select_from(studio_tasks)
             .join(
                 predictions,
                 (predictions.c.document_id == studio_tasks.c.document_id)
@@ -284,10 +299,7 @@ class Sync:
                 studio_tasks.c.pushed,
                 (studio_tasks.c.run_id.is_(None)) | (studio_tasks.c.run_id != run),
             )
-            .order_by(studio_tasks.c.task_id)
-        ).all()
-        free = [(row.task_id, row.document_id) for row in rows if not row.begun]
-        return free, len(rows) - len(free)
+        )
 
     def any_shows(self, project: int, run: int) -> bool:
         """Whether some task of the project shows this run's prediction."""

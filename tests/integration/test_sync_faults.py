@@ -150,6 +150,17 @@ def test_one_poisoned_document_does_not_hold_up_the_others(world: World) -> None
     world.assert_each_once(10)
 
 
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_server_that_takes_nothing_is_not_the_documents_fault(world: World, status: int) -> None:
+    """No document is called refused when none at all is taken; all are pushed when it is well."""
+    world.proxy.fail(Kind.STATUS, "POST", IMPORT, times=999, status=status)
+    with pytest.raises(RemoteError, match=str(status)):
+        world.push()
+    world.proxy.faults.clear()
+    assert world.push().pushed == 10
+    world.assert_each_once(10)
+
+
 def test_one_task_too_large_for_the_server_is_named(world: World) -> None:
     """413: the chunk is halved until the one at fault stands alone."""
     world.proxy.fail(Kind.STATUS, "POST", IMPORT, body="doc 005", times=999, status=413)

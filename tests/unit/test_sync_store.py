@@ -127,11 +127,14 @@ def test_a_replaced_prediction_is_outdated_until_shown(store: Store) -> None:
         run = unit.predictions.run_id(model)
         tasks = [PushedTask(f"d{n}", 10 + n, "x", None) for n in range(4)]
         unit.sync.confirm(project.id, tasks)
-        assert unit.sync.outdated(project.id, run) == ([(10, "d0"), (11, "d1"), (12, "d2")], 0)
+        assert unit.sync.outdated(project.id, run) == [(10, "d0"), (11, "d1"), (12, "d2")]
+        assert unit.sync.outdated(project.id, run, after=10, limit=1) == [(11, "d1")]
+        assert unit.sync.count_outdated(project.id, run) == (3, 0)
         unit.sync.shows(project.id, [10], run)
         unit.sync.delete_tasks(project.id, [11])
         unit.sync.see(project.id, [ReceivedTask(12, "d2", None, "t", 1, 0)])
-        assert unit.sync.outdated(project.id, run) == ([], 1)
+        assert unit.sync.outdated(project.id, run) == []
+        assert unit.sync.count_outdated(project.id, run) == (0, 1)
         assert unit.sync.totals(project.id) == (3, 1)
 
 
