@@ -127,16 +127,26 @@ def make_relation_classifier(
     return RelationClassifier(name, language or str(nlp.lang), rules, types, settings)
 
 
+_LAST: list[tuple[Any, tuple[str, int], Text]] = []
+"""The Doc read last, as the models see it."""
+
+
 def text_of(doc: Any, language: str) -> Text:
     """The tokens of a Doc without white space, as the models read them."""
+    # The components of a pipeline ask about the same Doc one after the other.
+    if _LAST and _LAST[0][0] is doc and _LAST[0][1] == (language, len(doc)):
+        last: Text = _LAST[0][2]
+        return Text(last.text, last.tokens, last.words, last.sentences)
     text = doc.text
     spans = [
-        (int(start), int(start + length))
-        for start, length in doc.to_array(["IDX", "LENGTH"])
-        if not text[int(start) : int(start + length)].isspace()
+        (start, start + length)
+        for start, length in doc.to_array(["IDX", "LENGTH"]).tolist()
+        if not text[start : start + length].isspace()
     ]
     words = [text[start:end] for start, end in spans]
-    return Text(text, spans, words, sentences(text, spans))
+    made = Text(text, spans, words, sentences(text, spans))
+    _LAST[:] = [(doc, (language, len(doc)), made)]
+    return made
 
 
 def gold_of(doc: Any) -> tuple[list[tuple[int, int, str]], list[Triple]]:
@@ -492,8 +502,9 @@ def types_of(golds: Sequence[tuple[Sequence[Any], Sequence[Triple]]]) -> list[Re
 
 def set_spans(doc: Any, rows: Sequence[tuple[int, int, str, float]]) -> None:
     """Put entities on the Doc: all into the span group with their scores, flat ones into ents."""
-    starts = {token.idx: token.i for token in doc}
-    ends = {token.idx + len(token): token.i + 1 for token in doc}
+    places = doc.to_array(["IDX", "LENGTH"]).tolist()
+    starts = {start: i for i, (start, _) in enumerate(places)}
+    ends = {start + length: i + 1 for i, (start, length) in enumerate(places)}
     spans = [Span(doc, starts[a], ends[b], label=label) for a, b, label, _ in rows]
     doc.spans[SPAN_GROUP] = spans
     doc.spans[SPAN_GROUP].attrs["scores"] = [score for *_, score in rows]

@@ -34,6 +34,10 @@ class Place:
     spans: list[Pair]
     sentence: list[int]
     hints: Mapping[Pair, Sequence[str]] = field(default_factory=dict)
+    marks: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
+    """First token → ``(end, "<LABEL>")`` of the mentions that begin there, longest first."""
+    names: list[str] = field(default_factory=list)
+    lower: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, text: Text, entities: Sequence[Entity]) -> Place:
@@ -47,7 +51,14 @@ class Place:
             spans.append((first, max(first + 1, bisect_left(ends, entity.end) + 1)))
         firsts = [first for first, _ in text.sentences]
         sentence = [bisect_right(firsts, first) - 1 for first, _ in spans]
-        return cls(text, entities, spans, sentence)
+        place = cls(text, entities, spans, sentence)
+        for (first, end), entity in zip(spans, entities, strict=True):
+            place.marks.setdefault(first, []).append((end, f"<{entity.label}>"))
+        for found in place.marks.values():
+            found.sort(key=lambda mark: (-mark[0], mark[1]))
+        place.names = [folded(text.text[e.start : e.end]) for e in entities]
+        place.lower = [word.lower() for word in text.words]
+        return place
 
 
 def candidates(
@@ -94,24 +105,26 @@ def name_key(place: Place, i: int) -> set[str]:
 
 
 def name_of(place: Place, i: int) -> str:
-    entity = place.entities[i]
-    return folded(place.text.text[entity.start : entity.end])
+    """The mention's words without case and accents."""
+    return place.names[i]
 
 
 def pair_features(place: Place, pair: Pair, seen: set[tuple[str, str]]) -> list[str]:
     """The features of one ordered pair; ``seen`` are the names of pairs that came before."""
     head, tail = pair
-    entities, spans, words = place.entities, place.spans, place.text.words
+    entities, spans, words = place.entities, place.spans, place.lower
     first, second = (head, tail) if spans[head] <= spans[tail] else (tail, head)
     types = f"{entities[head].label}>{entities[tail].label}"
     way = types + ("" if first == head else "<")
-    row = [f"t:{types}", f"o:{way}"]
+    row = [f"t:{types}"]
+    row += [f"rule:{hint}:{types}" for hint in place.hints.get(pair, ())]
+    row.append(f"o:{way}")
     (a0, a1), (b0, b1) = spans[first], spans[second]
     nested = b0 < a1
     gap = place.sentence[second] - place.sentence[first]
     if nested:
         row.append(f"nest:{way}")
-        row += [f"nw:{way}:{words[k].lower()}" for k in range(a0, b0)]
+        row += [f"nw:{way}:{words[k]}" for k in range(a0, b0)]
         between: list[str] = []
     else:
         between = _between(place, first, second)
@@ -140,20 +153,19 @@ def pair_features(place: Place, pair: Pair, seen: set[tuple[str, str]]) -> list[
     else:
         row.append(f"adj:{way}")
     for k in (1, 2):
-        row.append(f"-{k}:{way}:{words[a0 - k].lower() if a0 >= k else ''}")
-        row.append(f"+{k}:{way}:{words[b1 + k - 1].lower() if b1 + k <= len(words) else ''}")
+        row.append(f"-{k}:{way}:{words[a0 - k] if a0 >= k else ''}")
+        row.append(f"+{k}:{way}:{words[b1 + k - 1] if b1 + k <= len(words) else ''}")
     for name, i in (("h", head), ("t", tail)):
         s, e = spans[i]
-        row.append(f"{name}w:{types}:{words[s].lower()}")
-        row.append(f"{name}l:{types}:{words[e - 1].lower()}")
+        row.append(f"{name}w:{types}:{words[s]}")
+        row.append(f"{name}l:{types}:{words[e - 1]}")
         if e - s > 1:
             row.append(f"{name}n:{types}:{min(e - s, 4)}")
-        if words[s][0].islower():
-            row += [f"{name}a:{types}:{words[k].lower()}" for k in range(s, min(e, s + 4))]
+        if place.text.words[s][0].islower():
+            row += [f"{name}a:{types}:{words[k]}" for k in range(s, min(e, s + 4))]
     row += _names(place, head, tail, types)
     if (name_of(place, head), name_of(place, tail)) in seen:
         row.append(f"again:{types}")
-    row += [f"rule:{hint}:{types}" for hint in place.hints.get(pair, ())]
     if gap == 0 and not nested:
         row += _clause(place, a0, b1, way)
     return row
@@ -161,21 +173,17 @@ def pair_features(place: Place, pair: Pair, seen: set[tuple[str, str]]) -> list[
 
 def _between(place: Place, first: int, second: int) -> list[str]:
     """The words between two mentions, other mentions as their labels."""
-    words = place.text.words
-    low, high = place.spans[first][1], place.spans[second][0]
-    marks: dict[int, tuple[int, str]] = {}
-    for k, (s, e) in enumerate(place.spans):
-        if low <= s and e <= high and (s not in marks or e > marks[s][0]):
-            marks[s] = (e, f"<{place.entities[k].label}>")
+    words = place.lower
+    i, high = place.spans[first][1], place.spans[second][0]
     out: list[str] = []
-    i = low
     while i < high:
-        if i in marks:
-            end, label = marks[i]
-            out.append(label)
-            i = end
+        for end, label in place.marks.get(i, ()):
+            if end <= high:
+                out.append(label)
+                i = end
+                break
         else:
-            out.append(words[i].lower())
+            out.append(words[i])
             i += 1
     return out
 
@@ -256,7 +264,7 @@ def _near(one: str, other: str) -> bool:
 
 def _clause(place: Place, low: int, high: int, way: str) -> list[str]:
     """The small words just before and within the stretch: negation, modality, tense."""
-    words = place.text.words
+    words = place.lower
     start = max(place.text.sentences[0][0], low - 4)
-    short = {words[k].lower() for k in range(start, min(high, low + 30)) if len(words[k]) < 4}
+    short = {words[k] for k in range(start, min(high, low + 30)) if len(words[k]) < 4}
     return [f"cl:{word}" for word in sorted(short)]

@@ -128,7 +128,7 @@ class RelationModel:
         labels = [found for document in wanted for found in document]
         matrix = _matrix(flat, index)
         mask = self._mask(flat)
-        weights = np.zeros((len(index) + 1, len(self.types)), dtype=np.float32)
+        weights = np.zeros((len(index) + 1, len(self.types)))
         self._learn_trust(flat, labels, mask)
         offsets = self._offsets(flat)
         for column, kind in enumerate(self.types):
@@ -188,7 +188,7 @@ class RelationModel:
         """One row a pair, one column a type; 0 where the type may not link the labels."""
         import numpy as np
 
-        z = _matrix(flat, index) @ w.astype(np.float64) + self._offsets(flat)
+        z = _matrix(flat, index) @ w + self._offsets(flat)
         return self._mask(flat) / (1.0 + np.exp(-np.clip(z, -30, 30)))
 
     def _mask(self, flat: Sequence[Sequence[str]]) -> Any:
@@ -306,7 +306,7 @@ class RelationModel:
             if files["weights.f4"]:
                 import numpy as np
 
-                weights = np.frombuffer(files["weights.f4"], dtype="<f4")
+                weights = np.frombuffer(files["weights.f4"], dtype="<f4").astype(np.float64)
                 model.weights = weights.reshape(len(model.features) + 1, len(types))
         except (KeyError, TypeError, ValueError):
             raise DataError(
@@ -353,15 +353,22 @@ def _matrix(rows: Sequence[Iterable[str]], index: Mapping[str, int]) -> Any:
     ends = [0]
     for row in rows:
         columns.append(0)
-        columns.extend(sorted({index[f] for f in row if f in index}))
+        columns.extend(sorted({i for i in map(index.get, row) if i is not None}))
         ends.append(len(columns))
     data = np.ones(len(columns))
     return csr_matrix((data, columns, ends), shape=(len(rows), len(index) + 1))
 
 
-def _hinted(features: Sequence[str]) -> set[str]:
-    """The types that rules give the pair, in its direction."""
-    return {f.split(":", 2)[1] for f in features if f.startswith("rule:") and "<:" not in f}
+def _hinted(features: Sequence[str]) -> list[str]:
+    """The types that rules give the pair, in its direction; they stand right behind the labels."""
+    found = []
+    for feature in features[1:]:
+        if not feature.startswith("rule:"):
+            break
+        name = feature.split(":", 2)[1]
+        if not name.endswith("<"):
+            found.append(name)
+    return found
 
 
 def _logit(p: float) -> float:

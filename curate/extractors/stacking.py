@@ -16,6 +16,8 @@ from curate.extractors.rules import NameIndex, Rulebook, from_files
 from curate.model import Entity
 
 _SURE = 0.8
+_LAST: dict[str, tuple[str, Found]] = {}
+"""Digest of the rules → the text read last and what they found in it."""
 
 
 @dataclass
@@ -25,7 +27,6 @@ class RuleStack:
     language: str
     schema: str
     files: Mapping[str, str]
-    _last: tuple[str, Found] | None = None
 
     @cached_property
     def book(self) -> Rulebook:
@@ -40,14 +41,15 @@ class RuleStack:
             "language": self.language,
             "schema": self.schema,
             "files": dict(self.files),
-            "_last": None,
         }
 
     def find(self, text: str) -> Found:
-        # Two components ask about the same text one after the other.
-        if self._last is None or self._last[0] != text:
-            self._last = (text, find_mentions(text, self.book, self.index))
-        return self._last[1]
+        # Two components with the same rules ask about the same text one after the other.
+        last = _LAST.get(self.book.digest)
+        if last is None or last[0] != text:
+            last = (text, find_mentions(text, self.book, self.index))
+            _LAST[self.book.digest] = last
+        return last[1]
 
     def token_mentions(self, text: Text) -> list[tuple[int, int, str]]:
         """The rules' mentions on tokens, inner ones too, a doubtful one's label with ``?``."""
