@@ -50,8 +50,8 @@ def register() -> None:
     default_config={
         "language": "",
         "rules": "",
-        "c1": 0.06,
-        "c2": 0.02,
+        "c1": 0.03,
+        "c2": 0.05,
         "iterations": 100,
         "swaps": 1,
         "gazetteer": True,

@@ -41,8 +41,8 @@ class CrfSettings:
     mentions swapped for others of the label; ``min_level`` mentions make a nesting level; rules of
     the precision ``trust`` speak where the model is silent."""
 
-    c1: float = 0.06
-    c2: float = 0.02
+    c1: float = 0.03
+    c2: float = 0.05
     iterations: int = 100
     swaps: int = 1
     gazetteer: bool = True

@@ -46,6 +46,8 @@ class Card:
     counts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     looks: int = 0
+    recipe: str = ""
+    """What it was made from (:func:`curate.extractors.train.recipe`); empty on older cards."""
 
     @property
     def reference(self) -> str:
@@ -67,6 +69,7 @@ class Card:
             "counts": dict(self.counts),
             "notes": list(self.notes),
             "looks": self.looks,
+            "recipe": self.recipe,
         }
 
     @classmethod
@@ -88,6 +91,7 @@ class Card:
                 counts=dict(raw.get("counts", {})),
                 notes=tuple(raw.get("notes", ())),
                 looks=int(raw.get("looks", 0)),
+                recipe=str(raw.get("recipe", "")),
             )
         except (KeyError, TypeError, ValueError):
             raise DataError("is no model card; train the model again", path=path) from None

@@ -5,6 +5,7 @@ The same documents, settings and seed give the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import ConfigurationError, DataError
+from curate.extractors.bootstrap import Bootstrap
 from curate.extractors.rules import available
+from curate.interchange import canonical_json, dump_line
 from curate.model import Annotation, Document, Source
 from curate.schema import LabelSchema
 
@@ -199,6 +202,33 @@ def _learn_crf(
         counts["thresholds"] = dict(relations.relations.thresholds)
     used = asdict(settings) | {"rules": rules, "clusters": clusters}
     return Learned(nlp, used, counts, tuple(notes))
+
+
+def recipe(
+    splits: Mapping[str, Sequence[GoldDocument]],
+    schema: LabelSchema,
+    settings: TrainSettings,
+    raw: Sequence[str],
+    versions: Mapping[str, str],
+) -> str:
+    """SHA-256 over all that a model is made from: equal recipes give equal models."""
+    digest = hashlib.sha256()
+
+    def add(part: bytes) -> None:
+        digest.update(len(part).to_bytes(8, "big") + part)
+
+    config = Path(settings.config).read_bytes() if settings.config else b""
+    rules = Bootstrap(schema).digest if settings.rules != "" else ""
+    told = asdict(settings) | {"config": None, "rules_digest": rules, "schema": schema.digest}
+    add(canonical_json(told | {"versions": dict(versions)}))
+    add(config)
+    for split in sorted(splits):
+        add(split.encode())
+        for gold in sorted(splits[split], key=lambda one: one.id):
+            add(dump_line(gold.document, gold.annotation))
+    for text in sorted(raw):
+        add(text.encode())
+    return digest.hexdigest()
 
 
 def rules_for(schema: LabelSchema) -> str:
