@@ -5,15 +5,22 @@ rule        what is decided; what stays open
 ==========  =====================================================================================
 single      the one annotator's version; nothing is open
 unanimous   what all say; everything else is open
-majority    what more than half say; open is what exactly half say, and a place that more than
-            half marked without a majority for one span and label; what fewer say is rejected
+majority    a place that more than half marked, with the label that has most votes and the borders
+            that more than half give, else each border by itself, of equals the one that makes the
+            mention shorter; open is a place that exactly half marked, or whose label is tied; what
+            fewer mark is rejected
+weighted    the same by votes that count as much as each annotator is reliable (see
+            :mod:`curate.agreement.reliability`): what is likelier than not; open, besides, is
+            what is not likely by three to one
 first       a named annotator's version; nothing is open.  Where that annotator is silent:
             unanimous
 ==========  =====================================================================================
 
-Entities are decided first.  A relation is then mapped on the decided entities (an argument by its
-span, else by the entity its own one was aligned with) and voted on; a relation whose argument
-fell is open, never lost, unless a named annotator or a single one decides.
+Of two annotators majority and weight accept what both say, and leave every difference open.
+
+Entities are decided first.  A relation is then mapped on the decided entities and voted on among
+those who have both its mentions; one whose argument fell is open, never lost, unless a named
+annotator or a single one decides.
 """
 
 from __future__ import annotations
@@ -23,7 +30,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from curate.agreement.points import Disagreement, DisagreementKind
+from curate.agreement.points import Disagreement, DisagreementKind, entity_kind, in_order
+from curate.agreement.reliability import Reliability
+from curate.agreement.voting import open_relation, vote_entities, vote_relations
 from curate.alignment import EntityKey, EntityKind, RelationKey, align, relation_key
 from curate.errors import DataError
 from curate.model import Annotation, Entity, Relation, Source
@@ -36,6 +45,7 @@ class RuleKind(StrEnum):
     SINGLE = "single"
     UNANIMOUS = "unanimous"
     MAJORITY = "majority"
+    WEIGHTED = "weighted"
     FIRST = "first"
 
 
@@ -48,7 +58,7 @@ class Rule:
 
     @classmethod
     def parse(cls, text: str) -> Rule:
-        """``single``, ``unanimous``, ``majority`` or ``first:NAME``.  Raises DataError."""
+        """The rule of this name (``first`` as ``first:NAME``).  Raises DataError."""
         name, _, annotator = text.partition(":")
         try:
             kind = RuleKind(name)
@@ -81,9 +91,14 @@ class Consensus:
 
 
 def decide(
-    annotations: Sequence[Annotation], rule: Rule, schema: LabelSchema | None = None
+    annotations: Sequence[Annotation],
+    rule: Rule,
+    schema: LabelSchema | None = None,
+    reliability: Reliability | None = None,
 ) -> Consensus:
     """Decide one document; the order of the annotators is of no consequence.
+
+    ``reliability`` is what the rule ``weighted`` weighs by; without it all weigh alike.
 
     Raises DataError for no annotation, annotations of several documents, an annotator twice, and
     for ``single`` with several annotators.
@@ -122,13 +137,18 @@ def decide(
             votes,
             {k: tuple(v) for k, v in linked.items()},
         )
-    enough = len(sides) if rule.kind is not RuleKind.MAJORITY else len(sides) // 2 + 1
-    decided = {key: _merged(key, sides) for key, said in votes.items() if len(said) >= enough}
-    unclear = _open_entities(sides, votes, set(decided), rule)
-    relations, linked_votes, more = _relations(sides, decided, enough, rule, schema)
+    if rule.kind in (RuleKind.MAJORITY, RuleKind.WEIGHTED) and len(sides) > 2:
+        known = None if rule.kind is RuleKind.MAJORITY else reliability or Reliability()
+        voted = vote_entities(sides, known)
+        decided, unclear = voted.decided, voted.open
+        relations, linked_votes, more = vote_relations(sides, voted, known, schema)
+    else:
+        everybody = {key: said for key, said in votes.items() if len(said) == len(sides)}
+        decided = {key: _merged(key, sides) for key in everybody}
+        unclear = _open_entities(sides, votes, set(decided))
+        relations, linked_votes, more = _relations(sides, decided, schema)
     annotation = Annotation.of(sides[0].document_id, decided.values(), relations, source)
-    order = sorted([*unclear, *more], key=lambda d: (d.start, d.end, d.kind, repr(d)))
-    return Consensus(annotation, str(rule), tuple(order), votes, linked_votes)
+    return Consensus(annotation, str(rule), in_order([*unclear, *more]), votes, linked_votes)
 
 
 def _entity_votes(sides: Sequence[Annotation]) -> dict[EntityKey, tuple[str, ...]]:
@@ -149,39 +169,17 @@ def _open_entities(
     sides: Sequence[Annotation],
     votes: Mapping[EntityKey, tuple[str, ...]],
     decided: set[EntityKey],
-    rule: Rule,
 ) -> list[Disagreement]:
+    """The places, runs of overlapping spans, on which not all say the same."""
     found = []
     for cluster in _clusters([key for key in votes if key not in decided]):
-        start, end = min(key[0] for key in cluster), max(key[1] for key in cluster)
-        who = {name for key in cluster for name in votes[key]}
-        if rule.kind is RuleKind.MAJORITY:
-            settled = any(key[0] < end and start < key[1] for key in decided)
-            tied = any(2 * len(votes[key]) == len(sides) for key in cluster)
-            if not tied and (settled or 2 * len(who) < len(sides)):
-                continue
         keys = set(cluster)
-        found.append(
-            Disagreement(
-                _kind(cluster, len(who) == len(sides)),
-                start,
-                end,
-                entities=tuple(
-                    (side.source.name, tuple(e for e in side.entities if e.key in keys))
-                    for side in sides
-                ),
-            )
+        claims = tuple(
+            (side.source.name, tuple(e for e in side.entities if e.key in keys)) for side in sides
         )
+        start, end = min(key[0] for key in cluster), max(key[1] for key in cluster)
+        found.append(Disagreement(entity_kind(claims), start, end, entities=claims))
     return found
-
-
-def _kind(cluster: Sequence[EntityKey], everybody: bool) -> DisagreementKind:
-    if not everybody:
-        return DisagreementKind.PRESENCE
-    spans, labels = {key[:2] for key in cluster}, {key[2] for key in cluster}
-    if len(spans) == 1:
-        return DisagreementKind.LABEL
-    return DisagreementKind.BOUNDARY if len(labels) == 1 else DisagreementKind.LABEL_BOUNDARY
 
 
 def _clusters(keys: Sequence[EntityKey]) -> list[list[EntityKey]]:
@@ -199,15 +197,14 @@ def _clusters(keys: Sequence[EntityKey]) -> list[list[EntityKey]]:
 def _relations(
     sides: Sequence[Annotation],
     decided: Mapping[EntityKey, Entity],
-    enough: int,
-    rule: Rule,
     schema: LabelSchema | None,
 ) -> tuple[list[Relation], dict[RelationKey, tuple[str, ...]], list[Disagreement]]:
+    """The relations that all draw between decided entities; every other one is open."""
     symmetric = frozenset() if schema is None else schema.symmetric
     votes: dict[RelationKey, dict[str, Relation]] = defaultdict(dict)
     originals: dict[RelationKey, dict[str, Relation]] = defaultdict(dict)
     fallen: dict[RelationKey, dict[str, Relation]] = defaultdict(dict)
-    base = Annotation.of(sides[0].document_id, decided.values(), (), Source.consensus(str(rule)))
+    base = Annotation.of(sides[0].document_id, decided.values(), (), sides[0].source)
     for side in sides:
         place = _mapping(base, side, schema)
         for relation in side.relations:
@@ -222,12 +219,12 @@ def _relations(
     chosen, unclear = [], []
     for key in sorted(votes):
         said = votes[key]
-        if len(said) >= enough:
+        if len(said) == len(sides):
             chosen.append(said[min(said)])
-        elif rule.kind is not RuleKind.MAJORITY or 2 * len(said) == len(sides):
-            unclear.append(_open_relation(DisagreementKind.RELATION, originals[key], sides))
+        else:
+            unclear.append(open_relation(DisagreementKind.RELATION, originals[key], sides))
     for key in sorted(fallen):
-        unclear.append(_open_relation(DisagreementKind.ARGUMENT, fallen[key], sides))
+        unclear.append(open_relation(DisagreementKind.ARGUMENT, fallen[key], sides))
     return chosen, {key: tuple(sorted(votes[key])) for key in sorted(votes)}, unclear
 
 
@@ -246,18 +243,3 @@ def _mapping(
         if entity.key not in place and entity.span in by_span:
             place[entity.key] = by_span[entity.span]
     return place
-
-
-def _open_relation(
-    kind: DisagreementKind, said: Mapping[str, Relation], sides: Sequence[Annotation]
-) -> Disagreement:
-    spans = [span for r in said.values() for span in (r.head.span, r.tail.span)]
-    return Disagreement(
-        kind,
-        min(start for start, _ in spans),
-        max(end for _, end in spans),
-        relations=tuple(
-            (side.source.name, (said[side.source.name],) if side.source.name in said else ())
-            for side in sides
-        ),
-    )

@@ -21,6 +21,7 @@ def said(name, entities, relations=()) -> Annotation:
 
 A, B, C = (0, 5, "PER"), (10, 15, "ORG"), (20, 25, "LOC")
 UNANIMOUS, MAJORITY = Rule.parse("unanimous"), Rule.parse("majority")
+WEIGHTED = Rule.parse("weighted")
 
 
 def test_unanimity_takes_what_all_say_and_leaves_the_rest_open() -> None:
@@ -45,12 +46,60 @@ def test_a_tie_stays_open() -> None:
     assert len(found.open) == 1
 
 
-def test_a_place_all_marked_differently_stays_open() -> None:
-    """Three boundaries of three annotators: something is there, none has a majority."""
-    sides = [said(name, [(0, end, "PER")]) for name, end in (("x", 4), ("y", 5), ("z", 6))]
+def test_a_place_all_label_differently_stays_open() -> None:
+    """Three labels of three annotators: something is there, and nobody knows what."""
+    sides = [said(name, [(0, 5, label)]) for name, label in (("x", "P"), ("y", "O"), ("z", "L"))]
     found = decide(sides, MAJORITY)
-    assert [d.kind for d in found.open] == [DisagreementKind.BOUNDARY]
+    assert [d.kind for d in found.open] == [DisagreementKind.LABEL]
     assert [name for name, _ in found.open[0].entities] == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize(
+    ("spans", "decided"),
+    [
+        ([(0, 9), (0, 9), (3, 9)], (0, 9)),  # the span that most give
+        ([(0, 9), (3, 9), (0, 12)], (0, 9)),  # each border by itself
+        ([(0, 4), (0, 5), (0, 6)], (0, 4)),  # of equals the shorter mention
+    ],
+)
+def test_ties_of_boundaries_are_broken_by_the_stated_rules(spans, decided) -> None:
+    """Something is there with one label: the borders are decided, not queued."""
+    sides = [said(n, [(*span, "PER")]) for n, span in zip("xyz", spans, strict=True)]
+    found = decide(sides, MAJORITY)
+    assert [e.span for e in found.annotation.entities] == [decided]
+    assert found.open == ()
+
+
+def test_a_mention_nested_in_another_keeps_its_own_place() -> None:
+    """Two of three mark both: both are decided, neither swallows the other."""
+    outer, inner = (0, 20, "ROLE"), (14, 20, "LOC")
+    sides = [said("x", [outer, inner]), said("y", [outer, inner]), said("z", [outer])]
+    found = decide(sides, MAJORITY)
+    assert [e.key for e in found.annotation.entities] == [outer, inner]
+
+
+@pytest.mark.parametrize("rule", ["unanimous", "majority", "weighted"])
+def test_of_two_annotators_every_difference_is_open(rule) -> None:
+    """Agreements are accepted, whatever the rule; borders, labels and relations are queued."""
+    sides = [
+        said("x", [A, B, (30, 35, "PER")], [(0, 1, "leads")]),
+        said("y", [A, (10, 16, "ORG"), (30, 35, "ORG")]),
+    ]
+    found = decide(sides, Rule.parse(rule))
+    assert [e.key for e in found.annotation.entities] == [A]
+    assert [d.kind for d in found.open] == ["argument", "boundary", "label"]
+
+
+def test_relations_are_voted_on_per_pair_with_none_as_a_vote() -> None:
+    """Two of three draw it; one of three is outvoted by none; two labels stay open."""
+    sides = [
+        said("x", [A, B, C], [(0, 1, "leads"), (1, 2, "at"), (0, 2, "in")]),
+        said("y", [A, B, C], [(0, 1, "leads"), (0, 2, "near")]),
+        said("z", [A, B, C]),
+    ]
+    found = decide(sides, MAJORITY)
+    assert [r.label for r in found.annotation.relations] == ["leads"]
+    assert sorted(d.labels for d in found.open) == [("in",), ("near",)]
 
 
 def test_a_named_annotator_decides_everything() -> None:
@@ -112,7 +161,7 @@ claims = st.lists(
 )
 
 
-@given(st.tuples(claims, claims, claims), st.sampled_from([UNANIMOUS, MAJORITY]))
+@given(st.tuples(claims, claims, claims), st.sampled_from([UNANIMOUS, MAJORITY, WEIGHTED]))
 def test_the_order_of_annotators_is_of_no_consequence(sides, rule) -> None:
     """Any order decides the same, and what is open is the same."""
     made = [

@@ -1,0 +1,102 @@
+"""Which marks of several annotators mean the same mention: at most one of each in a slot.
+
+Identical marks belong together; then, the best overlap first, marks of different annotators that
+overlap and carry the same label, or overlap by at least half under different labels.  So a
+mention nested in another keeps a slot of its own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from curate.alignment import EntityKey, jaccard, overlapping_pairs
+from curate.model import Annotation
+from curate.offsets import Span
+
+HALF = 0.5
+
+Weight = Callable[[str], float]
+"""How much an annotator's vote counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place where annotators marked what seems to be one mention: annotator → their mark."""
+
+    marks: Mapping[str, EntityKey]
+
+    @property
+    def first(self) -> EntityKey:
+        return min(self.marks.values())
+
+    def labels(self) -> dict[str, list[str]]:
+        """Label → the annotators who gave it."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(self.marks):
+            found[self.marks[name][2]].append(name)
+        return dict(sorted(found.items()))
+
+    def span(self, weight: Weight = lambda name: 1.0) -> Span:
+        """Where the mention is, by the annotators' votes.
+
+        The span that more than half of the votes give; without one each edge by itself, the edge
+        with most votes; of equals that which makes the mention shorter.
+        """
+        spans: dict[Span, float] = defaultdict(float)
+        starts: dict[int, float] = defaultdict(float)
+        ends: dict[int, float] = defaultdict(float)
+        for name in sorted(self.marks):
+            start, end, _ = self.marks[name]
+            vote = weight(name)
+            spans[start, end] += vote
+            starts[start] += vote
+            ends[end] += vote
+        total = sum(spans.values())
+        best = max(sorted(spans), key=lambda s: spans[s])
+        if 2 * spans[best] > total:
+            return best
+        start = max(sorted(starts), key=lambda s: (round(starts[s], 9), s))
+        end = max(sorted(ends), key=lambda e: (round(ends[e], 9), -e))
+        if start < end:
+            return start, end
+        return max(sorted(spans), key=lambda s: (round(spans[s], 9), s[0] - s[1]))
+
+
+def slots(sides: Sequence[Annotation]) -> list[Slot]:
+    """The slots of one document, in order of the text; every mark is in exactly one."""
+    holders: dict[EntityKey, set[str]] = defaultdict(set)
+    for side in sides:
+        for entity in side.entities:
+            holders[entity.key].add(side.source.name)
+    keys = sorted(holders)
+    group = list(range(len(keys)))
+    names = [set(holders[key]) for key in keys]
+    members = [[i] for i in range(len(keys))]
+    for i, j in _candidates(keys):
+        a, b = group[i], group[j]
+        if a == b or names[a] & names[b]:
+            continue
+        names[a] |= names[b]
+        members[a] += members[b]
+        for k in members[b]:
+            group[k] = a
+        members[b] = []
+    found = [
+        Slot({name: keys[i] for i in inside for name in sorted(holders[keys[i]])})
+        for inside in members
+        if inside
+    ]
+    return sorted(found, key=lambda slot: (slot.first, sorted(slot.marks.items())))
+
+
+def _candidates(keys: Sequence[EntityKey]) -> list[tuple[int, int]]:
+    rows = []
+    for i, j in overlapping_pairs(keys, keys):
+        if i >= j:
+            continue
+        overlap, alike = jaccard(keys[i], keys[j]), keys[i][2] == keys[j][2]
+        if alike or overlap >= HALF:
+            rows.append((-overlap, not alike, keys[i], keys[j], i, j))
+    return [(i, j) for *_, i, j in sorted(rows)]
