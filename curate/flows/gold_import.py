@@ -124,6 +124,10 @@ def import_gold(
     the same is left as it is, provenance included.  Raises DataError with file and line where a
     record is malformed, does not fit the schema, or has another text than the store's document.
     """
+    if not by or by != by.strip() or not by.isprintable() or len(by) > 100:
+        raise UsageError(
+            f"the curator's name {by!r} must be 1 to 100 printable characters, trimmed"
+        )
     errors: list[DataError] = []
     source = Source.curator(by)
     ignored: Counter[str] = Counter()

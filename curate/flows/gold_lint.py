@@ -59,8 +59,8 @@ def blame_document(gold: GoldSet, document_id: str) -> Blame:
     lines = gold.release.provenance_lines(document_id)
     try:
         _, provenance = next(read_provenance(lines))
-    except (DataError, StopIteration):
+        return blame(found, provenance)
+    except (DataError, StopIteration, KeyError, TypeError, ValueError, AttributeError):
         raise DataError(
             "is damaged; run `curate gold verify`", path=gold.path / names.PROVENANCE
         ) from None
-    return blame(found, provenance)

@@ -170,10 +170,14 @@ def plan_splits(members: Iterable[Member], parent: Release | None, rule: SplitRu
 def places_of(release: Release) -> dict[str, Place]:
     """The group and split of every document of a release."""
     found = {}
-    with (release.folder / names.DOCUMENTS).open("rb") as stream:
-        for line in stream:
-            row = parse(line)
-            found[str(row["id"])] = Place(str(row["group"]), str(row["split"]))
+    path = release.folder / names.DOCUMENTS
+    try:
+        with path.open("rb") as stream:
+            for line in stream:
+                row = parse(line)
+                found[str(row["id"])] = Place(str(row["group"]), str(row["split"]))
+    except (FileNotFoundError, KeyError, DataError):
+        raise DataError("is damaged; run `curate gold verify`", path=path) from None
     return found
 
 

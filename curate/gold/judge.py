@@ -7,7 +7,7 @@ the workspace's ``rule`` decides what it can, and the rest is open.  Where a per
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from curate.agreement.consensus import (
@@ -19,6 +19,7 @@ from curate.agreement.consensus import (
     decide,
 )
 from curate.agreement.points import in_order
+from curate.agreement.reliability import Reliability, estimate
 from curate.model import Annotation, Relation
 from curate.schema import LabelSchema
 
@@ -41,6 +42,19 @@ class Judge:
     schema: LabelSchema
     pinned: Rule | None = None
     rule: Rule = UNANIMOUS
+    reliability: Reliability | None = None
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it must first learn how reliable the annotators are."""
+        rule = self.rule if self.pinned is None else self.pinned
+        return rule.kind is RuleKind.WEIGHTED and self.reliability is None
+
+    def informed(self, documents: Iterable[Sequence[Annotation]]) -> Judge:
+        """The judge who knows the annotators of these documents, where the rule asks for it."""
+        if not self.weighs:
+            return self
+        return replace(self, reliability=estimate(documents, self.schema.symmetric))
 
     def __call__(self, annotations: Sequence[Annotation], *, person: bool = False) -> Verdict:
         """The verdict on one document from its annotators' annotations, one each.
@@ -68,7 +82,7 @@ class Judge:
             rule = self.pinned
         else:
             rule = UNANIMOUS if person else self.rule
-        found = decide(annotations, rule, self.schema)
+        found = decide(annotations, rule, self.schema, self.reliability)
         annotation = found.annotation
         legal: list[Relation] = []
         forbidden: list[Relation] = []

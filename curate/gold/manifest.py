@@ -129,8 +129,11 @@ def pretty(value: Any) -> bytes:
     return text.encode("utf-8") + b"\n"
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a release.  Raises DataError where there is none or it is damaged."""
+def read_manifest(folder: Path, *, checked: bool = True) -> Manifest:
+    """The manifest of a release.
+
+    Raises DataError where there is none, it is damaged, or (``checked``) is not what was published.
+    """
     path = folder / NAME
     try:
         raw = path.read_bytes()
@@ -145,9 +148,12 @@ def read_manifest(folder: Path) -> Manifest:
     if not isinstance(value, dict):
         raise DataError("is damaged: no JSON object", path=path)
     try:
-        return Manifest.of(value)
+        manifest = Manifest.of(value)
+        if checked and value.get("digest") != manifest.digest:
+            raise DataError("was changed after it was published; run `curate gold verify`")
     except DataError as error:
         raise error.at(path) from None
+    return manifest
 
 
 def entry_of(path: Path) -> FileEntry:

@@ -26,7 +26,7 @@ from curate.gold.card import TEMPLATE, ReleaseChanges, render_card, render_chang
 from curate.gold.diff import DiffTally, diff_blocks, diff_schemas
 from curate.gold.items import SPLITS, GoldDocument, canonical
 from curate.gold.lines import encode
-from curate.gold.manifest import Manifest, entry_of
+from curate.gold.manifest import Manifest, entry_of, read_manifest
 from curate.gold.provenance import read_provenance
 from curate.gold.reading import Release
 from curate.gold.versions import FIRST, Bump, Version
@@ -150,7 +150,7 @@ class _Verification:
         return None
 
     def _manifest(self) -> Manifest | None:
-        manifest = self._guarded(names.NAME, lambda: self.release.manifest)
+        manifest = self._guarded(names.NAME, lambda: read_manifest(self.folder, checked=False))
         if manifest is None:
             return None
         assert isinstance(manifest, Manifest)

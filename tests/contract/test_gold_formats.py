@@ -232,6 +232,16 @@ def test_an_export_has_the_same_bytes_twice_and_replaces_the_first(
     assert seen[0] == seen[1]
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_file_is_exported_as_a_release_is(tmp_path: Path, form: str) -> None:
+    items = [GoldDocument(item.document, item.annotation) for item in corpus(3)]
+    jsonl.export(items, tmp_path / "g.jsonl")
+    gold = open_gold(str(tmp_path / "g.jsonl"))
+    result = export_gold(gold, form, tmp_path / "out", Silent())
+    assert (result.loss.documents, result.loss.entities) == (3, 12)
+    assert result.splits == ()
+
+
 def test_an_export_never_overwrites_somebody_else_s_folder(release: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")

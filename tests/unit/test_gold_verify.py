@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from curate.errors import CurateError
 from curate.gold.building import InMemory, Recipe, build
 from curate.gold.manifest import CHANGELOG, CHANGES, ENTITIES, NAME, Manifest, entry_of
 from curate.gold.verify import verify
@@ -163,3 +165,59 @@ def test_near_duplicates_in_two_splits_are_a_finding(tmp_path: Path) -> None:
     path.write_text(text, "utf-8")
     reforge(folder / "1.0.0")
     assert any("leak" in f.message for f in verify(folder / "1.0.0").findings)
+
+
+def damaged(whole: bytes, random_: random.Random) -> bytes:
+    """A flipped bit, a file cut off, or its lines in another order."""
+    kind = random_.random()
+    if kind < 0.7:
+        data = bytearray(whole)
+        data[random_.randrange(len(data))] ^= 1 << random_.randrange(8)
+        return bytes(data)
+    if kind < 0.85:
+        return whole[: random_.randrange(len(whole))]
+    lines = whole.splitlines(keepends=True)
+    random_.shuffle(lines)
+    return b"".join(lines)
+
+
+def test_whatever_is_done_to_a_release_is_named_by_verify_and_never_a_bug_elsewhere(
+    gold: Path, tmp_path: Path
+) -> None:
+    """Every reader of a damaged release says so in a sentence, or does not need what is damaged."""
+    from curate.flows.gold_decisions import export_release_decisions
+    from curate.flows.gold_diff import diff_gold, history
+    from curate.flows.gold_export import export_gold
+    from curate.flows.gold_lint import blame_document, lint_set
+    from curate.flows.reporter import Silent
+    from curate.gold.opening import open_gold
+    from curate.gold.reading import Release
+
+    folder = gold / "2.0.0"
+
+    def opened(version: str = "2.0.0") -> Any:
+        return open_gold(str(gold / version))
+
+    readers: list[Callable[[], object]] = [
+        lambda: diff_gold(opened("1.0.0"), opened(), SCHEMA),
+        lambda: diff_gold(opened(), opened("1.0.0"), SCHEMA),
+        lambda: history(gold),
+        lambda: export_gold(opened(), "jsonl", tmp_path / "o.jsonl", Silent()),
+        lambda: blame_document(opened(), "doc-003"),
+        lambda: lint_set(opened(), opened().schema, None),
+        lambda: export_release_decisions(Release(folder), tmp_path / "d.jsonl"),
+        lambda: build(InMemory(corpus(6)), gold, RECIPE, dry_run=True),
+    ]
+    random_ = random.Random(11)
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        for _ in range(6):
+            data = damaged(whole, random_)
+            if data == whole:
+                continue
+            path.write_bytes(data)
+            assert path.name in {finding.file for finding in verify(folder).findings}
+            for reader in readers:
+                with contextlib.suppress(CurateError):
+                    reader()
+        path.write_bytes(whole)

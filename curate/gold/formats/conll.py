@@ -10,7 +10,7 @@ fit into BIO: the longest stay.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from curate.errors import DataError, DiskError
@@ -79,9 +79,7 @@ def _count(gold: GoldDocument, loss: Loss) -> None:
     loss.add("metadata not carried", gold.id, bool(gold.document.metadata or gold.document.source))
 
 
-def read(
-    path: Path, *, source: Source, on_error: Callable[[DataError], None] | None = None
-) -> Iterator[Record]:
+def read(path: Path, *, source: Source) -> Iterator[Record]:
     """The documents of a CoNLL file.  Raises DataError with file and line for what does not fit."""
     try:
         with path.open("rb") as stream:
