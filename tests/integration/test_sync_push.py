@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from curate.errors import DataError, LockedError
-from curate.model import Annotation, Entity, Source
+from curate.labelstudio.tasks import Tasks
+from curate.model import Annotation, Document, Entity, Source
 from curate.schema import EntityType, LabelSchema
 from tests.integration.proxy import Kind
 from tests.integration.sync_fixtures import make_world, world
@@ -266,3 +267,18 @@ def test_a_chunk_is_bounded_in_bytes_and_count(world: World) -> None:
     world.push(chunk_tasks=100, chunk_bytes=10)
     imports = [entry for entry in world.proxy.log if "/import" in entry[1]]
     assert len(imports) == 5
+
+
+def test_every_id_is_found_again(make_world: MakeWorld) -> None:
+    """Quotes, backslashes, digits, wildcards, markup: a look finds each task by its id, and only
+    it."""
+    world = make_world()
+    ids = ["1", "01", "1.0", "true", "null", "%", "_", "a'b", 'a"b', "a\\b", "a,b", "é", "e\u0301"]
+    ids += ["[1]", "{}", "<b>", "a b", "x" * 200, "文" * 100, "doc?x=1&y=2#z", "../..", "$a"]
+    world.add(Document.of(f"Awa Touré {n} visite Tripoli.", id=name) for n, name in enumerate(ids))
+    world.push()
+    with world.client() as client:
+        tasks = Tasks(client, world.project_id)
+        for name in ids:
+            assert [task.document_id for task in tasks.find([name])] == [name]
+        assert sorted(str(task.document_id) for task in tasks.find(ids)) == sorted(ids)
