@@ -46,10 +46,12 @@ class StudioSettings(_Section):
 class ConsensusSettings(_Section):
     """``[consensus]``: how several annotators become one decision.
 
-    ``pinned`` decides everything, test documents too; without it a difference is left open.
+    ``rule`` decides what it can, test and blind documents left out; the rest is open.
+    ``pinned`` decides everything, test documents too.
     """
 
-    pinned: Literal["", "unanimous", "majority", "first"] = ""
+    rule: Literal["unanimous", "majority", "weighted"] = "unanimous"
+    pinned: Literal["", "unanimous", "majority", "weighted", "first"] = ""
     first: str = ""
 
 

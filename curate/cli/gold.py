@@ -159,11 +159,12 @@ def _judge(context: Context) -> Judge:
     from curate.gold.judge import Judge
 
     consensus = context.settings.consensus
+    rule = Rule.parse(consensus.rule)
     if not consensus.pinned:
-        return Judge(context.schema)
+        return Judge(context.schema, rule=rule)
     named = consensus.pinned + (f":{consensus.first}" if consensus.pinned == "first" else "")
     try:
-        return Judge(context.schema, Rule.parse(named))
+        return Judge(context.schema, Rule.parse(named), rule)
     except DataError as error:
         raise ConfigurationError(
             f"[consensus]: {error.message}", path=context.workspace / "curate.toml"

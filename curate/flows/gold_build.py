@@ -82,6 +82,10 @@ class StoreDecisions:
 
     @classmethod
     def of(cls, unit: UnitOfWork, schema: LabelSchema, judge: Judge) -> StoreDecisions:
+        if judge.weighs:
+            judge = judge.informed(
+                [row.annotation for row in rows] for _, rows in opinions_of(unit)
+            )
         found = cls(unit, schema, judge, stored=unit.decisions.ids())
         known = set(found.stored)
         grounds = {

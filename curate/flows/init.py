@@ -27,7 +27,8 @@ project = "{project}"
 overlap = 1                                    # annotators a task
 
 [consensus]
-pinned = "{pinned}"                                    # "" | unanimous | majority | first
+rule = "unanimous"                             # | majority | weighted: decides what it can
+pinned = "{pinned}"                                    # decides everything: "" | a rule | first
 first = "{first}"                                     # the pseudonym that decides under "first"
 """
 _GITIGNORE = "# working memory of curate: store, embedded Label Studio, caches\n.curate/\nmodels/\n"
