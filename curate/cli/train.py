@@ -84,7 +84,8 @@ def train(
     )
 
     def table(console: Console) -> None:
-        console.print(f"{result.card.reference} in {result.folder}", markup=False)
+        said = "" if result.fresh else " was there already: the same gold, settings and seed"
+        console.print(f"{result.card.reference} in {result.folder}{said}", markup=False)
         _scores(console, result.card.scores)
         for note in result.card.notes:
             console.print(f"note: {note}", markup=False)
@@ -145,6 +146,47 @@ def show_(
             console.print(f"note: {note}", markup=False)
 
     emit(found.as_dict(), as_json, table)
+
+
+@group.command(epilog="Example: curate models promote sahel@3 --gold latest")
+def promote(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")],
+    gold: Annotated[
+        str,
+        typer.Option(help="A version, `latest`, a release's folder, or a file with meta.split."),
+    ] = "latest",
+    margin: Annotated[
+        float, typer.Option(help="How much better in entity F1 it must be for sure.", min=0.0)
+    ] = 0.0,
+    force: Annotated[
+        str,
+        typer.Option(help="Promote it anyway, for this reason, which is kept.", metavar="REASON"),
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Let a model take the champion's place, if it is shown to be better; else exit 1."""
+    from curate.errors import FindingsError
+    from curate.flows.models import promote as run
+    from curate.gold.opening import open_gold
+
+    context = context_of(ctx)
+    found = open_gold(gold, context.gold)
+    schema = found.schema or context.schema
+    result = run(context.models, model, found, schema, margin=margin, reason=force)
+
+    def table(console: Console) -> None:
+        if result.promoted:
+            console.print(f"{result.reference} takes the place of {result.champion}", markup=False)
+        elif result.verdict is None:
+            console.print(f"{result.reference} {result.reason}", markup=False)
+
+    emit(result.as_dict(), as_json, table)
+    if result.verdict is not None and not result.promoted:
+        raise FindingsError(
+            f"{result.reference} stays behind {result.champion}: "
+            + "; ".join(result.verdict.missing)
+        )
 
 
 def _scores(console: Console, scores: Any) -> None:

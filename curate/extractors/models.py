@@ -21,6 +21,7 @@ from curate.interchange import canonical_json
 
 CARD = "model.json"
 ALIASES = "aliases.json"
+PROMOTIONS = "promotions.jsonl"
 CHAMPION = "champion"
 
 
@@ -156,6 +157,23 @@ def aliases(models: Path) -> dict[str, str]:
     if not isinstance(raw, dict) or not all(isinstance(v, str) for v in raw.values()):
         raise ConfigurationError("must map aliases to NAME@VERSION", path=path)
     return raw
+
+
+def set_alias(models: Path, alias: str, reference: str, record: Mapping[str, Any]) -> None:
+    """Point an alias at a model and note it in ``promotions.jsonl``.
+
+    Raises DiskError where the disk refuses.
+    """
+    known = aliases(models) | {alias: reference}
+    temporary = models / f".{ALIASES}.{os.getpid()}.tmp"
+    try:
+        with (models / PROMOTIONS).open("ab") as stream:
+            stream.write(canonical_json(dict(record)) + b"\n")
+        temporary.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.replace(models / ALIASES)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DiskError(f"cannot be written: {error.strerror}", path=models / ALIASES) from None
 
 
 def digest_of_folder(folder: Path) -> str:

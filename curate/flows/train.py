@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import DataError, UsageError
 from curate.extractors import models as _models
 from curate.extractors.models import Card
-from curate.extractors.train import TrainSettings, check_leaks, check_support, learn, predict
+from curate.extractors.train import (
+    TrainSettings,
+    check_leaks,
+    check_support,
+    learn,
+    predict,
+    recipe,
+)
 from curate.interchange import read
 from curate.model import Source
 from curate.schema import LabelSchema, check_fit
@@ -28,14 +35,18 @@ NAMES = "letters, digits, '-' and '_'"
 
 @dataclass(frozen=True)
 class Trained:
-    """The new model: its folder and its card."""
+    """The model: its folder and its card.
+
+    ``fresh`` is False where a model made from just the same was there already.
+    """
 
     folder: Path
     card: Card
+    fresh: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         model = self.card.as_dict() | {"reference": self.card.reference}
-        return {"model": model, "folder": str(self.folder)}
+        return {"model": model, "folder": str(self.folder), "trained": self.fresh}
 
 
 def splits_of(gold: GoldSet) -> dict[str, list[GoldDocument]]:
@@ -74,6 +85,8 @@ def train(
 ) -> Trained:
     """Train on ``gold``, score dev and, once, test, and publish the model whole.
 
+    Where a model of this name was made from the same gold, schema, settings, texts and versions,
+    it is the answer, and nothing is trained.
     ``raw`` are texts of the workspace without gold; a text that stands in dev or test is not used.
     Raises UsageError for a bad name, DataError for gold that does not fit the schema or leaks.
     """
@@ -93,6 +106,11 @@ def train(
     from curate.model import digest_of
 
     texts = sorted({text for text in raw if digest_of(text) not in held})
+    made_from = recipe(splits, schema, chosen, texts, versions())
+    for folder, card in _models.cards(models):
+        if card.name == name and card.recipe == made_from:
+            reporter.step(f"{card.reference} was trained on just this, with this seed")
+            return Trained(folder, card, fresh=False)
     reporter.step(
         f"training on {len(splits['train'])} documents of {gold.name}"
         + (f", {len(splits['dev'])} for dev" if splits["dev"] else "")
@@ -145,6 +163,7 @@ def train(
                 counts=_counts(splits) | dict(done.counts),
                 notes=(*notes, *done.notes),
                 looks=looks_at(models, gold) + bool(splits["test"]),
+                recipe=made_from,
             )
             _models.write_card(folder, card)
     return Trained(models / f"{name}-{version}", card)

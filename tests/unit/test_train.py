@@ -15,7 +15,7 @@ from curate.extractors.interface import answers
 from curate.extractors.registry import resolve
 from curate.extractors.train import TrainSettings
 from curate.flows import train as flow
-from curate.flows.models import list_models, show_model
+from curate.flows.models import list_models, promote, show_model
 from curate.flows.reporter import Silent
 from curate.gold.opening import open_gold
 from curate.interchange import write
@@ -98,12 +98,22 @@ def test_the_same_seed_gives_the_same_bytes(gold: Path, tmp_path: Path) -> None:
     one, two = run(gold, tmp_path / "a"), run(gold, tmp_path / "b")
     assert one.card == two.card
     assert models.digest_of_folder(one.folder) == one.card.digest
-    again = run(gold, tmp_path / "a")
+    again = run(gold, tmp_path / "a", seed=1)
     assert (again.card.version, again.card.looks) == ("2", 2)
     assert [m.card.reference for m in list_models(tmp_path / "a")] == ["tiny@1", "tiny@2"]
     assert show_model(tmp_path / "a", "tiny").card.version == "2"
     with pytest.raises(UsageError, match="there are: tiny@1, tiny@2"):
         show_model(tmp_path / "a", "other")
+
+
+def test_training_twice_on_the_same_is_training_once(gold: Path, tmp_path: Path) -> None:
+    """The model that is there is the answer, test is not looked at again; other gold is other."""
+    first = run(gold, tmp_path / "models", seed=3)
+    second = run(gold, tmp_path / "models", seed=3)
+    assert (first.fresh, second.fresh) == (True, False)
+    assert second.card == first.card
+    write(gold, documents("t" * 15 + "ddd" + "xxx"))
+    assert run(gold, tmp_path / "models", seed=3).card.version == "2"
 
 
 def test_the_model_is_a_spacy_pipeline(gold: Path, tmp_path: Path) -> None:
@@ -185,3 +195,24 @@ def test_little_support_is_named(tmp_path: Path) -> None:
     notes = run(tmp_path / "g.jsonl", tmp_path / "models").card.notes
     assert any("fewer than 5 examples in train: PER (3), works_for (3)" in n for n in notes)
     assert any("no test split" in n for n in notes)
+
+
+def test_promotion_demands_a_better_model_or_a_reason(gold: Path, tmp_path: Path) -> None:
+    """Against rules that find nothing a trained model wins; against itself it does not."""
+    folder = tmp_path / "models"
+    write(tmp_path / "many.jsonl", documents("t" * 14 + "x" * 12))
+    for path in (tmp_path / "many.jsonl", gold):
+        run(path, folder)
+    opened = open_gold(str(tmp_path / "many.jsonl"))
+    first = promote(folder, "tiny@1", opened, SCHEMA)
+    assert (first.champion, first.promoted) == ("bootstrap@1", True)
+    assert resolve(None, schema=SCHEMA, models=folder).version == "1"
+    second = promote(folder, "tiny@2", opened, SCHEMA)
+    assert not second.promoted
+    assert second.verdict is not None
+    assert "does not clear" in second.verdict.missing[0]
+    forced = promote(folder, "tiny@2", opened, SCHEMA, reason="for the test")
+    assert forced.promoted
+    assert resolve(None, schema=SCHEMA, models=folder).version == "2"
+    assert "for the test" in (folder / models.PROMOTIONS).read_text(encoding="utf-8")
+    assert promote(folder, "tiny@2", opened, SCHEMA).verdict is None
