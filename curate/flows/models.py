@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from curate.errors import UsageError
+from curate.errors import DataError, UsageError
 from curate.extractors import models as _models
 from curate.extractors.models import Card
+from curate.schema import LabelSchema
+
+if TYPE_CHECKING:
+    from curate.extractors.interface import Extractor
+    from curate.gold.items import GoldDocument
+    from curate.gold.opening import GoldSet
+    from curate.scoring import Tally
+    from curate.scoring.promotion import Verdict
 
 
 @dataclass(frozen=True)
@@ -49,3 +58,77 @@ def show_model(models: Path, reference: str) -> Listed:
             return one
     known = ", ".join(one.card.reference for one in listed) or "none yet; run `curate train`"
     raise UsageError(f"there is no model {reference!r}; there are: {known}")
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What was asked, what the comparison said, and whether the alias moved."""
+
+    reference: str
+    champion: str
+    promoted: bool
+    verdict: Verdict | None
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "reference": self.reference,
+            "champion": self.champion,
+            "promoted": self.promoted,
+            "reason": self.reason,
+            "verdict": None if self.verdict is None else self.verdict.as_json(),
+        }
+
+
+def promote(
+    models: Path,
+    reference: str,
+    gold: GoldSet,
+    schema: LabelSchema,
+    *,
+    margin: float = 0.0,
+    reason: str = "",
+) -> Promotion:
+    """Make a model the champion if it is shown to be better on the test split of ``gold``.
+
+    ``reason`` forces it whatever the comparison says, and is kept.  Raises UsageError for an
+    unknown model, DataError where the gold has no test split.
+    """
+    from curate.extractors.registry import resolve
+    from curate.extractors.spacy import Pipeline
+    from curate.flows.train import splits_of
+    from curate.scoring.promotion import judge
+
+    chosen = show_model(models, reference)
+    champion = resolve(None, schema=schema, models=models)
+    name = f"{champion.name}@{champion.version}"
+    if name == chosen.card.reference:
+        return Promotion(chosen.card.reference, name, False, None, "is the champion already")
+    test = splits_of(gold)["test"]
+    if not test:
+        raise DataError("there is no test split to judge by", path=gold.path)
+    challenger = Pipeline(chosen.folder)
+    verdict = judge(_tally(champion, test, schema), _tally(challenger, test, schema), margin)
+    promoted = verdict.better or bool(reason)
+    if promoted:
+        record = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "champion": chosen.card.reference,
+            "digest": chosen.card.digest,
+            "before": name,
+            "gold": gold.name,
+            "gold_digest": gold.digest,
+            "margin": f"{margin:g}",
+            "forced": reason,
+            "missing": list(verdict.missing),
+        }
+        _models.set_alias(models, _models.CHAMPION, chosen.card.reference, record)
+    return Promotion(chosen.card.reference, name, promoted, verdict, reason)
+
+
+def _tally(extractor: Extractor, test: list[GoldDocument], schema: LabelSchema) -> Tally:
+    from curate.extractors.interface import answers
+    from curate.scoring import tally
+
+    said = {a.document_id: a for a in answers(extractor, [g.document for g in test], schema)}
+    return tally([(g.annotation, said[g.id]) for g in test], schema=schema)
