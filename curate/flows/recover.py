@@ -38,18 +38,29 @@ def recover(store: Store, outbox: Outbox, project: StudioProject, reporter: Repo
     with store.read() as unit:
         chunks = unit.journal.chunks(project.id)
     for chunk in chunks:
-        if chunk.doubtful:
-            continue
-        reporter.step("an earlier push did not end; looking at what arrived")
+        if not chunk.doubtful:
+            reporter.step("an earlier push did not end; looking at what arrived")
         if chunk.kind == "predictions":
-            wanted = {int(task_id): run for task_id, run in chunk.items}
-            repair_predictions(store, outbox, project, wanted)
-            with store.write() as unit:
-                unit.journal.close(chunk.id)
-                unit.commit()
-            continue
-        total += _recover_tasks(store, outbox, project, chunk)
+            _recover_predictions(store, outbox, project, chunk)
+        elif not chunk.doubtful:
+            total += _recover_tasks(store, outbox, project, chunk)
     return total
+
+
+def _recover_predictions(
+    store: Store, outbox: Outbox, project: StudioProject, chunk: Chunk
+) -> None:
+    """What each task shows now is written down; what it shows twice, the next refresh mends."""
+    wanted = {int(task_id): run for task_id, run in chunk.items}
+    repair_predictions(
+        store, outbox, project, wanted, quiet_seconds=0.0 if chunk.doubtful else None
+    )
+    with store.write() as unit:
+        if chunk.doubtful and _age_seconds(chunk.sent_at) > DOUBT_SECONDS:
+            unit.journal.close(chunk.id)
+        else:
+            unit.journal.doubt(chunk.id)
+        unit.commit()
 
 
 def _recover_tasks(store: Store, outbox: Outbox, project: StudioProject, chunk: Chunk) -> Recovery:
@@ -82,7 +93,11 @@ def _recover_tasks(store: Store, outbox: Outbox, project: StudioProject, chunk: 
 
 
 def repair_predictions(
-    store: Store, outbox: Outbox, project: StudioProject, wanted: Mapping[int, int | None]
+    store: Store,
+    outbox: Outbox,
+    project: StudioProject,
+    wanted: Mapping[int, int | None],
+    quiet_seconds: float | None = None,
 ) -> int:
     """Write down which run each of these tasks really shows; how many show the one wanted.
 
@@ -93,7 +108,7 @@ def repair_predictions(
     with store.read() as unit:
         runs = {model_version(model): number for number, model in unit.sync.models().items()}
     shown: dict[int | None, list[int]] = {}
-    for task_id, versions in outbox.versions(sorted(wanted)).items():
+    for task_id, versions in outbox.versions(sorted(wanted), quiet_seconds).items():
         run = runs.get(versions[0] or "") if len(versions) == 1 else None
         shown.setdefault(run, []).append(task_id)
     with store.write() as unit:
@@ -115,7 +130,11 @@ def remove_doubles(store: Store, outbox: Outbox, project: StudioProject) -> Reco
     be under way.
     """
     with store.read() as unit:
-        chunks = [chunk for chunk in unit.journal.chunks(project.id) if chunk.doubtful]
+        chunks = [
+            chunk
+            for chunk in unit.journal.chunks(project.id)
+            if chunk.doubtful and chunk.kind == "tasks"
+        ]
     removed = 0
     for chunk in chunks:
         names = [str(document_id) for document_id, _ in chunk.items]

@@ -101,6 +101,28 @@ def test_refused_predictions_are_looked_at_before_they_are_repeated(make_world: 
     assert world.push().replaced == 0
 
 
+def test_predictions_that_arrive_after_we_looked_leave_no_double(make_world: MakeWorld) -> None:
+    """A replacement that was given up may be carried out later: the next push mends it."""
+    from tests.integration.world import BETTER
+
+    world = make_world(4)
+    world.push()
+    with world.store.write() as unit:
+        unit.predictions.put([prediction(document(n), BETTER) for n in range(4)])
+        unit.commit()
+    world.proxy.fail(Kind.LATE, "POST", "/import/predictions", seconds=4.0)
+    with pytest.raises(UnreachableError):
+        world.push()
+    world.push()
+    world.proxy.settle()
+    assert {len(task["predictions"]) for task in world.tasks()} == {2}
+    world.push()
+    world.assert_each_once(4, "model@2#bb")
+    world.proxy.log.clear()
+    world.push()
+    assert world.proxy.writes() == []
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [(401, AuthenticationError), (403, AuthenticationError), (409, RejectedError)],
