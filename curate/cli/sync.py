@@ -46,7 +46,11 @@ OrderOption = Annotated[
 SeedOption = Annotated[int, typer.Option(help="The seed of --order random.")]
 OverlapOption = Annotated[
     int | None,
-    typer.Option(help="Annotators a task; default: that of curate.toml.", min=1, max=20),
+    typer.Option(
+        help="Annotators a task; default: as it is, for a new project that of curate.toml.",
+        min=1,
+        max=20,
+    ),
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Exit 1 if anything was refused or quarantined.")
@@ -226,10 +230,9 @@ def _push_options(context: Context, project: str | None, **chosen: Any) -> PushO
     from curate.flows.push import PushOptions
 
     studio = context.settings.studio
-    if chosen.get("overlap") is None:
-        chosen["overlap"] = studio.overlap
     return PushOptions(
         title=project or studio.project,
+        first_overlap=studio.overlap,
         chunk_tasks=studio.chunk_tasks,
         chunk_bytes=studio.chunk_bytes,
         **chosen,

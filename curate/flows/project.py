@@ -67,6 +67,7 @@ def opened(
     *,
     overlap: int | None,
     reporter: Reporter,
+    first_overlap: int = 1,
     adopt: bool = False,
     recreate: bool = False,
 ) -> tuple[StudioProject, projects.Remote, bool]:
@@ -97,7 +98,7 @@ def opened(
     new = remote_found is None
     if remote_found is None:
         reporter.step(f"creating project {title!r} on {client.url}")
-        remote_found = projects.create(client, title, schema, workspace, overlap or 1)
+        remote_found = projects.create(client, title, schema, workspace, overlap or first_overlap)
     with store.write() as unit:
         project = unit.sync.add_project(client.url, remote_found.id, title, remote_found.made_at)
         unit.commit()

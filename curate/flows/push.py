@@ -31,10 +31,15 @@ PREDICTIONS_PER_CALL = 2000
 
 @dataclass(frozen=True, slots=True)
 class PushOptions:
-    """``chunk_tasks`` and ``chunk_bytes`` bound one import; ``limit`` the documents of one push."""
+    """``chunk_tasks`` and ``chunk_bytes`` bound one import; ``limit`` the documents of one push.
+
+    ``overlap``: annotators a task; None leaves it as it is, and a new project gets
+    ``first_overlap``.
+    """
 
     title: str
     overlap: int | None = None
+    first_overlap: int = 1
     limit: int | None = None
     order: Order = "oldest"
     seed: int = 0
@@ -104,6 +109,7 @@ def locked_push(
         schema,
         options.title,
         overlap=options.overlap,
+        first_overlap=options.first_overlap,
         reporter=reporter,
         adopt=options.adopt,
         recreate=options.recreate,

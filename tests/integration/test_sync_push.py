@@ -171,10 +171,13 @@ def test_a_dry_run_says_what_the_push_then_does(world: World) -> None:
 
 
 def test_overlap_is_set_and_changed(world: World) -> None:
-    """A task stays open until so many annotators have done it."""
-    world.push(overlap=2)
+    """A task stays open until so many annotators have done it; a push without the option leaves
+    it as it is."""
+    world.push(first_overlap=2)
     assert world.real.project(world.project_id)["maximum_annotations"] == 2
     world.push(overlap=3)
+    assert world.real.project(world.project_id)["maximum_annotations"] == 3
+    world.push(first_overlap=2)
     assert world.real.project(world.project_id)["maximum_annotations"] == 3
 
 
