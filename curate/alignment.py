@@ -49,8 +49,9 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from curate import matching
 from curate.errors import DataError
-from curate.matching import Edge, best_matching, cardinality
+from curate.matching import Edge, best_matching
 from curate.model import Annotation, Entity, Relation
 from curate.offsets import Span
 from curate.schema import LabelSchema
@@ -263,7 +264,10 @@ def compare_spans(a: Sequence[EntityKey], b: Sequence[EntityKey]) -> SpanCompari
         if a[i][0] == b[j][0] and a[i][1] == b[j][1] and i in free_a and j in free_b:
             take(EntityKind.LABEL, (i,), (j,))
     rest = [(i, j) for i, j in pairs if i in free_a and j in free_b]
-    overlapping = cardinality(rest)
+    overlapping = matching.overlapping(
+        [a[i][:2] for i in sorted({i for i, _ in rest})],
+        [b[j][:2] for j in sorted({j for _, j in rest})],
+    )
     lenient = best_matching([(i, j, jaccard(a[i], b[j])) for i, j in pairs if a[i][2] == b[j][2]])
     for i, right in _wholes(a, b, rest):
         take(EntityKind.SPLIT, (i,), right)

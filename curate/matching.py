@@ -1,13 +1,14 @@
 """One-to-one matching between two sides, by connected component of what may be paired.
 
 Components of annotated text are tiny, and are solved here; a large one goes to scipy's sparse
-solvers.  No matrix is ever built over more than one small component.
+solver, or to its dense one where nearly everything may be paired with everything.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import heappop, heappush
 
 Edge = tuple[int, int, float]
 """An index into one side, an index into the other, and what the pair is worth: above 0, at
@@ -15,6 +16,10 @@ most 2."""
 
 _SMALL = 40
 """Up to this many rows or columns the assignment is solved here, without loading scipy."""
+
+
+_DENSE = 20_000_000
+"""Cells of the largest matrix that is filled where nearly everything overlaps everything."""
 
 
 def best_matching(edges: Iterable[Edge]) -> list[Edge]:
@@ -43,6 +48,36 @@ def best_matching(edges: Iterable[Edge]) -> list[Edge]:
         chosen += [(i, j, weights[i, j]) for i, j in pairs if (i, j) in weights]
     chosen.sort()
     return chosen
+
+
+def overlapping(a: Iterable[tuple[int, int]], b: Iterable[tuple[int, int]]) -> int:
+    """The largest number of overlapping pairs of half-open spans that share no member.
+
+    Spans are taken by their end.  What still overlaps the one that ends first has begun before
+    that end, so whoever ends next has the fewest other choices, and taking it loses nothing:
+    greedy is exact here, and needs no list of the pairs.
+    """
+    ordered = sorted([(end, start, 0) for start, end in a] + [(end, start, 1) for start, end in b])
+    begun = sorted(range(len(ordered)), key=lambda i: ordered[i][1])
+    waiting: tuple[list[int], list[int]] = ([], [])
+    taken = [False] * len(ordered)
+    following = total = 0
+    for i, (end, _, side) in enumerate(ordered):
+        while following < len(begun) and ordered[begun[following]][1] < end:
+            other = begun[following]
+            heappush(waiting[ordered[other][2]], other)
+            following += 1
+        if taken[i]:
+            continue
+        taken[i] = True
+        choices = waiting[1 - side]
+        # What ended before, or is taken, is no choice any more.
+        while choices and taken[choices[0]]:
+            heappop(choices)
+        if choices:
+            taken[heappop(choices)] = True
+            total += 1
+    return total
 
 
 def cardinality(pairs: Iterable[tuple[int, int]]) -> int:
@@ -157,6 +192,14 @@ def _assign_large(
     row_of = {i: x for x, i in enumerate(rows)}
     column_of = {j: y for y, j in enumerate(columns)}
     n, m = len(rows), len(columns)
+    if len(component) * 8 > n * m and n * m < _DENSE:
+        from scipy.optimize import linear_sum_assignment
+
+        worth = np.zeros((n, m))
+        for i, j, w in component:
+            worth[row_of[i], column_of[j]] = w
+        pairs = zip(*linear_sum_assignment(worth, maximize=True), strict=True)
+        return [(rows[x], columns[y]) for x, y in pairs if worth[x, y]]
     x = [row_of[i] for i, _, _ in component] + list(range(n))
     y = [column_of[j] for _, j, _ in component] + list(range(m, m + n))
     # Costs must not be 0, which a sparse matrix takes for no edge.

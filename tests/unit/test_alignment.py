@@ -20,7 +20,7 @@ from curate.alignment import (
     overlapping_pairs,
 )
 from curate.errors import DataError
-from curate.matching import best_matching, cardinality
+from curate.matching import best_matching, cardinality, overlapping
 from curate.model import Annotation, Entity, Relation, Source
 from curate.schema import EntityType, LabelSchema, RelationType
 
@@ -259,6 +259,14 @@ def test_overlapping_pairs_are_all_of_them(left, right) -> None:
     assert overlapping_pairs(a, b) == everything
 
 
+@given(entity_lists, entity_lists)
+def test_the_greedy_sweep_finds_the_most_overlapping_pairs(left, right) -> None:
+    """Taking spans by their end gives what augmenting paths give."""
+    a, b = sorted(left), sorted(right)
+    most = cardinality(overlapping_pairs(a, b))
+    assert overlapping([s[:2] for s in a], [s[:2] for s in b]) == most
+
+
 def test_small_and_large_solvers_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     """The component's size decides who solves it, not what comes out."""
     rng = random.Random(3)
@@ -276,6 +284,21 @@ def test_small_and_large_solvers_agree(monkeypatch: pytest.MonkeyPatch) -> None:
             large, many = best_matching(edges), cardinality(pairs)
         assert sum(w for *_, w in small) == pytest.approx(sum(w for *_, w in large))
         assert few == many
+
+
+def test_every_stretch_of_words_may_be_an_entity() -> None:
+    """A model that proposes all runs of up to eight words: everything overlaps a hundred others."""
+    rng = random.Random(2)
+
+    def side(shift: int) -> Annotation:
+        runs = [(i, k) for i in range(400) for k in range(1, 9) if rng.random() < 0.9]
+        return annotation([(i * 5 + shift, (i + k) * 5 - 1, "A") for i, k in runs])
+
+    a, b = side(0), side(1)
+    began = time.perf_counter()
+    found = align(a, b)
+    assert time.perf_counter() - began < 15
+    assert found.overlapping > 2500
 
 
 def test_four_thousand_entities_take_no_quadratic_time() -> None:
