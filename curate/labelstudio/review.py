@@ -31,6 +31,10 @@ MAX_POINTS = 200
 _CONTEXT = 28
 _MARK = "curate workspace "
 
+_STYLE = """  .curate-points .lsf-htx-richtext, .curate-points .lsf-htx-richtext * {
+      line-height: 1.4 !important; max-width: none; font-size: 13px; }
+  """
+
 _WORDS: dict[str, dict[str, str]] = {
     "fr": {
         "title": "À décider",
@@ -71,9 +75,10 @@ def review_config(schema: LabelSchema) -> str:
     head, mark, rest = plain.partition("  <View style=")
     if not mark:
         raise DataError("the labeling configuration has no place for the points of disagreement")
+    head = head.replace("</Style>", f"{_STYLE}</Style>", 1)
     points = (
-        '  <View style="max-height: 34vh; overflow-y: auto; margin-bottom: 8px; '
-        'border-bottom: 1px solid #c4c4c4">\n'
+        '  <View classname="curate-points" style="max-height: 34vh; overflow-y: auto; '
+        'margin-bottom: 8px; border-bottom: 1px solid #c4c4c4">\n'
         f'    <HyperText name="points" value="${POINTS_KEY}" inline="true"/>\n'
         "  </View>\n"
     )

@@ -14,7 +14,9 @@ _WAIT_MS = 30_000
 
 # the ends of the nth occurrence of a text on screen; line breaks are elements there, not text
 _RANGE = """([wanted, nth]) => {
-  const root = [...document.querySelectorAll('.lsf-htx-richtext')].find(e => e.offsetParent);
+  // the last one is the text: a review task shows the points of disagreement above it
+  const shown = [...document.querySelectorAll('.lsf-htx-richtext')].filter(e => e.offsetParent);
+  const root = shown.pop();
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   const nodes = [];
   for (let node = walker.nextNode(); node; node = walker.nextNode()) nodes.push(node);
@@ -59,7 +61,7 @@ class LabellingScreen:
         """Open a task from the project's list."""
         self.page.goto(f"{self.url}/projects/{project_id}/data?task={task_id}")
         expect(self._label_buttons.first).to_be_visible(timeout=_WAIT_MS)
-        expect(self.page.locator(".lsf-htx-richtext:visible")).not_to_be_empty()
+        expect(self.page.locator(".lsf-htx-richtext:visible").last).not_to_be_empty()
 
     @property
     def labels(self) -> list[str]:
@@ -129,6 +131,36 @@ class LabellingScreen:
         self.page.get_by_role("option", name=label, exact=True).click()
         expect(row.get_by_role("button", name=label, exact=True)).to_be_attached()
 
+    @property
+    def versions(self) -> list[str]:
+        """The tabs above the task: one's own annotation and each prediction."""
+        tabs = self.page.locator(".lsf-annotation-button__name")
+        return [" ".join(text.split()) for text in tabs.all_inner_texts()]
+
+    @property
+    def marked(self) -> list[str]:
+        """The marked stretches of the text, in its order."""
+        return self.page.locator(".htx-highlight:visible").all_inner_texts()
+
+    @property
+    def points(self) -> str:
+        """What stands above the text of a review task."""
+        return " ".join(self.page.locator(".curate-points").inner_text().split())
+
+    def look_at(self, version: str) -> None:
+        """Show a prediction, as it stands."""
+        self._tab(version).click()
+        expect(self._tab(version)).to_have_class(re.compile("_selected"))
+
+    def take(self, version: str) -> None:
+        """Start one's own annotation from a prediction."""
+        self.look_at(version)
+        before = self.page.locator(".lsf-annotation-button").count()
+        self._tab(version).locator(".lsf-annotation-button__trigger").click()
+        self.page.get_by_text("Duplicate Annotation").click()
+        expect(self.page.locator(".lsf-annotation-button")).to_have_count(before + 1)
+        expect(self.page.get_by_test_id("bottombar-submit-button")).to_be_visible()
+
     def submit(self) -> dict[str, Any]:
         """Submit; the annotation as the server stored it."""
         button = self.page.get_by_test_id("bottombar-submit-button")
@@ -149,6 +181,11 @@ class LabellingScreen:
     @property
     def _relations(self) -> Locator:
         return self.page.locator(".lsf-relations__item")
+
+    def _tab(self, version: str) -> Locator:
+        return self.page.locator(".lsf-annotation-button").filter(
+            has=self.page.locator(".lsf-annotation-button__name", has_text=version)
+        )
 
     def _label(self, label: str) -> Locator:
         return self._label_buttons.filter(has_text=re.compile(rf"^{re.escape(label)}\b")).first
