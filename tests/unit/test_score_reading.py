@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,7 @@ def records(draw: st.DrawFn) -> list[dict]:
     return found
 
 
-@settings(max_examples=120)
+@settings(max_examples=200)
 @given(records(), records())
 def test_scores_of_files_are_scores_of_their_annotations(tmp_path_factory, one, two) -> None:
     """Text that is not NFC, scores, chains, odd labels: both ways count the same."""
@@ -160,6 +161,16 @@ def test_scores_of_files_are_scores_of_their_annotations(tmp_path_factory, one, 
     paired = pair(*read_files(*paths))
     quick = scores_of(tally_sides(paired.documents, paired.gold, paired.other), draws=0)
     slow = score(pairs, draws=0)
+    if any(one.duplicates or two.duplicates for one, two in pairs):
+        # Of repeats an annotation keeps the first with its score, the columns the best score.
+        quick, slow = (
+            replace(
+                scores,
+                entities=replace(scores.entities, calibration=None),
+                relations=replace(scores.relations, calibration=None),
+            )
+            for scores in (quick, slow)
+        )
     assert quick.entities == slow.entities
     assert quick.relations == slow.relations
 
