@@ -96,16 +96,15 @@ def test_the_demo_runs_from_a_wheel_and_again_changes_nothing(
         assert second["ingested"]["added"] == 0
         assert second["pushed"]["pushed"] == 0
         assert list(second["entered"].values()) == [0, 0]
+        assert second["pushed"]["replaced"] == second["pushed"]["kept"] == 0
         assert second["pulled"]["stored"] == 0
+        assert second["trained"]["trained"] is False
         assert second["gold"]["published"] is False
         assert second["scores"] == first["scores"]
         assert release_bytes(workspace) == before
-        rules = {
-            json.loads(line)["decided_by"]["kind"]
-            for name, content in before.items()
-            if name.endswith("provenance.jsonl")
-            for line in content.decode().splitlines()
-        }
+        provenance = next(c for name, c in before.items() if name.endswith("provenance.jsonl"))
+        rows = [json.loads(line) for line in provenance.decode().splitlines()]
+        rules = {row["decided"]["by"] for row in rows if row["item"] == "document"}
         assert rules == {str(SourceKind.CONSENSUS)}
     finally:
         if workspace.exists():
