@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from curate.alignment import EntityKind, RelationKind, align
 from curate.gold.items import GoldDocument, canonical, entity_id, relation_id
+from curate.gold.lines import parse_gold
 from curate.gold.reading import Block, Release
 from curate.gold.versions import Bump, larger
 from curate.model import Entity, Relation
@@ -156,8 +158,65 @@ def diff_blocks(
                 None if after is None else after.parsed(),
                 schema,
             )
-        elif before.document != after.document or before.claims != after.claims:
+        elif before.document != after.document or before.chains != after.chains:
             yield from diff_documents(before.parsed(), after.parsed(), schema)
+        elif before.claims != after.claims:
+            yield from diff_documents(*_differing(before, after), schema)
+
+
+def _differing(before: Block, after: Block) -> tuple[GoldDocument, GoldDocument]:
+    """Two states of a document with what is equal in both left out, unparsed.
+
+    The alignment takes identical items out of both sides first, so leaving them out changes
+    nothing, but for the mentions that a differing relation names.
+    """
+    entities = set(before.entities) & set(after.entities)
+    relations = set(before.relations) & set(after.relations)
+    # Relations that differ in the labels of their arguments alone are one to the alignment.
+    groups = {
+        _group(line)
+        for block in (before, after)
+        for line in block.relations
+        if line not in relations
+    }
+    links = [
+        [line for line in block.relations if groups and _group(line) in groups]
+        for block in (before, after)
+    ]
+    named = {mention for side in links for line in side for mention in _arguments(line)}
+    sides = [
+        parse_gold(
+            block.document,
+            [line for line in block.entities if line not in entities or _own_id(line) in named],
+            link,
+            [],
+        )
+        for block, link in zip((before, after), links, strict=True)
+    ]
+    return sides[0], sides[1]
+
+
+# Keys are found in canonical lines as bytes: inside a string a quotation mark is escaped.
+
+
+def _own_id(entity: bytes) -> bytes:
+    start = entity.find(b'"id":') + 5
+    return entity[start : entity.find(b',"label":', start)]
+
+
+def _arguments(relation: bytes) -> tuple[bytes, bytes]:
+    start = relation.find(b'"head":') + 7
+    head = relation[start : relation.find(b',"label":', start)]
+    return head, relation[relation.rfind(b',"tail":') + 8 : relation.rfind(b"}")]
+
+
+def _group(relation: bytes) -> tuple[bytes, ...]:
+    """Label and argument spans, the latter in ascending order."""
+    head, tail = _arguments(relation)
+    start = relation.find(b',"label":') + 9
+    stop = relation.find(b',"score_millionths":', start)
+    stop = relation.rfind(b',"tail":') if stop < 0 else stop
+    return relation[start:stop], *sorted(b":".join(m.split(b":", 2)[:2]) for m in (head, tail))
 
 
 def diff_sets(
@@ -217,13 +276,27 @@ def diff_documents(
         if link.kind is RelationKind.CORRECT:
             yield from _same_relations(new.id, text, link.a, link.b, old, new)
         else:
-            yield _relation_change(_RELATION[link.kind], new.id, text, link.a, link.b)
+            yield from _relation_changes(_RELATION[link.kind], new.id, text, link.a, link.b)
     chains_a = {tuple(map(entity_id, chain)) for chain in before.chains}
     chains_b = {tuple(map(entity_id, chain)) for chain in after.chains}
     for chain in sorted(chains_a - chains_b):
         yield Change("chain_removed", new.id, old=list(chain))
     for chain in sorted(chains_b - chains_a):
         yield Change("chain_added", new.id, new=list(chain))
+
+
+def _relation_changes(
+    kind: str, document: str, text: str, old: Sequence[Relation], new: Sequence[Relation]
+) -> Iterator[Change]:
+    """The changes of one event; several on a side differ in the labels of their arguments alone,
+    and each is told."""
+    for a, b in zip_longest(old, new):
+        if b is None:
+            yield _relation_change("relation_removed", document, text, (a,), ())
+        elif a is None:
+            yield _relation_change("relation_added", document, text, (), (b,))
+        else:
+            yield _relation_change(kind, document, text, (a,), (b,))
 
 
 def _attributes(gold: GoldDocument) -> tuple[Any, ...]:

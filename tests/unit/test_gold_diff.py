@@ -7,18 +7,22 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from curate.gold.diff import (
     KINDS,
     Change,
     DiffTally,
     around,
+    diff_blocks,
+    diff_documents,
     diff_releases,
     diff_schemas,
     diff_sets,
 )
-from curate.gold.items import GoldDocument
-from curate.gold.reading import Release
+from curate.gold.items import GoldDocument, canonical
+from curate.gold.lines import chain_lines, document_line, entity_lines, relation_lines
+from curate.gold.reading import Block, Release
 from curate.gold.versions import Bump
 from curate.model import Annotation, Document, Entity, Relation
 from curate.reports.diff import render
@@ -136,6 +140,38 @@ def test_a_difference_is_told_from_both_ends(a: GoldDocument, b: GoldDocument) -
     if not same:
         assert there
     assert all(change.kind in KINDS for change in there)
+
+
+def block(gold: GoldDocument) -> Block:
+    return Block(
+        gold.id,
+        document_line(gold).encode("utf-8"),
+        *(
+            part.encode("utf-8").splitlines(keepends=True)
+            for part in (entity_lines(gold), relation_lines(gold), chain_lines(gold))
+        ),
+    )
+
+
+@given(st.data())
+def test_comparing_lines_first_changes_nothing(data: st.DataObject) -> None:
+    """The short cut over equal lines gives the changes of the whole documents."""
+    a = data.draw(golds(document_id="d", relations=("visits", "leads", "meets")))
+    kept = [e for e in a.annotation.entities if data.draw(st.booleans())]
+    drawn = data.draw(golds(document_id="d", relations=("visits", "leads", "meets"))).annotation
+    length = len(a.document.text)
+    more = [e for e in drawn.entities if e.end <= length]
+    keys = {e.key for e in (*kept, *more)}
+    links = [
+        r
+        for r in (*a.annotation.relations, *drawn.relations)
+        if r.head.key in keys and r.tail.key in keys
+    ]
+    b = replace(a, annotation=Annotation.of("d", [*kept, *more], links, CURATOR))
+    a, b = (replace(g, annotation=canonical(g.annotation, SCHEMA)) for g in (a, b))
+    short = list(diff_blocks([block(a)], [block(b)], SCHEMA))
+    whole = list(diff_documents(block(a).parsed(), block(b).parsed(), SCHEMA))
+    assert short == whole, (short, whole)
 
 
 def test_a_moved_split_is_told() -> None:
