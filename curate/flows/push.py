@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,8 @@ class PushOptions:
     """``chunk_tasks`` and ``chunk_bytes`` bound one import; ``limit`` the documents of one push.
 
     ``overlap``: annotators a task; None leaves it as it is, and a new project gets
-    ``first_overlap``.
+    ``first_overlap``.  ``blind``: the share of documents with a prediction that is pushed without
+    it, drawn by ``seed``; who was drawn once stays so.
     """
 
     title: str
@@ -43,6 +45,7 @@ class PushOptions:
     limit: int | None = None
     order: Order = "oldest"
     seed: int = 0
+    blind: float | None = None
     dry_run: bool = False
     adopt: bool = False
     recreate: bool = False
@@ -59,6 +62,7 @@ class PushResult:
     ``recovered`` tasks were found to have arrived in an earlier push; ``replaced`` tasks got the
     current model's predictions in place of old ones, ``kept`` had annotations and keep theirs;
     ``doubles_removed`` tasks stood twice; ``refused``: document id → Label Studio's reason;
+    ``blind`` of the pushed ones have a prediction that annotators are not shown;
     ``unfit``: document id → why its prediction does not fit the schema and was left out;
     ``waiting`` documents remain.
     """
@@ -75,6 +79,7 @@ class PushResult:
     kept: int = 0
     doubles_removed: int = 0
     model_version: str | None = None
+    blind: int = 0
     dry_run: bool = False
     refused: dict[str, str] = field(default_factory=dict)
     unfit: dict[str, str] = field(default_factory=dict)
@@ -126,6 +131,7 @@ def locked_push(
         planned = unit.sync.unpushed(
             project.id, None if current is None else current[0], options.order, options.seed
         )
+        run.lanes = unit.review.lanes()
     chosen = planned if options.limit is None else planned[: options.limit]
     run.send(chosen, None if current is None else current[0])
     replaced, kept = run.refresh(current)
@@ -148,9 +154,16 @@ def locked_push(
         kept=kept,
         doubles_removed=recovery.doubles,
         model_version=None if current is None else model_version(current[1]),
+        blind=run.blind,
         refused=run.refused,
         unfit=run.unfit,
     )
+
+
+def drawn_blind(document_id: str, share: float, seed: int) -> bool:
+    """Whether a document falls into the blind share: by a hash, so that no order matters."""
+    drawn = hashlib.sha256(f"blind\n{seed}\n{document_id}".encode()).digest()
+    return int.from_bytes(drawn[:8], "big") < share * 2**64
 
 
 class _Push:
@@ -175,6 +188,8 @@ class _Push:
         self.with_predictions = 0
         self.refused: dict[str, str] = {}
         self.unfit: dict[str, str] = {}
+        self.lanes: dict[str, str] = {}
+        self.blind = 0
 
     def send(self, seqs: array[int], run: int | None) -> None:
         with self._reporter.progress("pushing", len(seqs)) as advance:
@@ -209,20 +224,34 @@ class _Push:
         shown = None
         if item.prediction is not None:
             reason = self._schema.misfit(item.prediction, document.text)
-            if reason is None:
+            if reason is not None:
+                self.unfit[document.id] = reason
+            elif not self._drawn_blind(document.id):
                 task["predictions"] = [
                     prediction_payload(item.prediction, document.text, self._schema)
                 ]
                 shown = item.run_id
-            else:
-                self.unfit[document.id] = reason
         return Payload(document.id, encode(task)), shown
+
+    def _drawn_blind(self, document_id: str) -> bool:
+        """Whether annotators must not see this document's prediction; drawn once, for good."""
+        if document_id not in self.lanes and self._options.blind is not None:
+            drawn = drawn_blind(document_id, self._options.blind, self._options.seed)
+            self.lanes[document_id] = "blind" if drawn else "assisted"
+        return self.lanes.get(document_id) == "blind"
 
     def _send_chunk(self, chunk: list[tuple[Outgoing, Payload, int | None]]) -> None:
         with self._store.write() as unit:
             number = unit.journal.open(
                 self._project.id, "tasks", [(item.document.id, run) for item, _, run in chunk]
             )
+            if self._options.blind is not None:
+                names = [item.document.id for item, _, _ in chunk if item.document.id in self.lanes]
+                unit.review.draw(
+                    {name: self.lanes[name] == "blind" for name in names},
+                    self._options.blind,
+                    self._options.seed,
+                )
             unit.commit()
         sent = self._outbox.send([payload for _, payload, _ in chunk])
         tasks = [
@@ -255,6 +284,7 @@ class _Push:
                 },
             )
         self.pushed += len(tasks)
+        self.blind += sum(1 for task in tasks if self.lanes.get(task.document_id) == "blind")
         self.with_predictions += sum(
             1 for item, _, run in chunk if run is not None and item.document.id in sent.tasks
         )
@@ -279,7 +309,11 @@ class _Push:
                 unit.sync.confirm(self._project.id, tasks)
                 unit.commit()
             repair_predictions(
-                self._store, self._outbox, self._project, {task.task_id: None for task in tasks}
+                self._store,
+                self._outbox,
+                self._project,
+                {task.task_id: None for task in tasks},
+                quiet_seconds=0.0,  # nothing of ours is under way here
             )
             found += len(tasks)
         return Recovery(recovered=found)
@@ -362,16 +396,22 @@ def _dry_run(
         run = None if current is None else current[0]
         planned = unit.sync.unpushed(number, run, options.order, options.seed)
         chosen = planned if options.limit is None else planned[: options.limit]
-        fit, unfit = 0, {}
+        fit, unfit, blind = 0, {}, 0
+        lanes = unit.review.lanes()
         for start in range(0, len(chosen), options.chunk_tasks):
             for item in unit.sync.outgoing(chosen[start : start + options.chunk_tasks], run):
                 if item.prediction is None:
                     continue
                 reason = schema.misfit(item.prediction, item.document.text)
-                if reason is None:
-                    fit += 1
-                else:
+                if reason is not None:
                     unfit[item.document.id] = reason
+                    continue
+                lane = lanes.get(item.document.id)
+                if lane is None and options.blind is not None:
+                    drawn = drawn_blind(item.document.id, options.blind, options.seed)
+                    lane = "blind" if drawn else "assisted"
+                blind += lane == "blind"
+                fit += lane != "blind"
         free, kept = (0, 0) if run is None else unit.sync.count_outdated(number, run)
     begun = 0
     if found is not None and run is not None and free:
@@ -394,6 +434,7 @@ def _dry_run(
         replaced=free - begun,
         kept=kept + begun,
         model_version=None if current is None else model_version(current[1]),
+        blind=blind,
         dry_run=True,
         unfit=unfit,
     )
