@@ -43,7 +43,7 @@ OrderOption = Annotated[
     Order,
     typer.Option(help="uncertainty: the model's lowest scores first; random: by --seed."),
 ]
-SeedOption = Annotated[int, typer.Option(help="The seed of --order random.")]
+SeedOption = Annotated[int, typer.Option(help="The seed of --order random and of --blind.")]
 OverlapOption = Annotated[
     int | None,
     typer.Option(
@@ -64,6 +64,19 @@ RecreateOption = Annotated[
 ]
 
 
+BlindOption = Annotated[
+    float | None,
+    typer.Option(
+        "--blind",
+        metavar="SHARE",
+        help="Withhold the predictions of this share of documents, drawn by --seed; 0.1 for one "
+        "in ten. `curate agreement --bias` compares the two.",
+        min=0.0,
+        max=1.0,
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: curate push --limit 100 --order uncertainty")(push)
     app.command(epilog="Example: curate pull --full")(pull)
@@ -80,6 +93,7 @@ def push(
     overlap: OverlapOption = None,
     adopt: AdoptOption = False,
     recreate: RecreateOption = False,
+    blind: BlindOption = None,
     dry_run: DryRunOption = False,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -100,6 +114,7 @@ def push(
         overlap=overlap,
         adopt=adopt,
         recreate=recreate,
+        blind=blind,
         dry_run=dry_run,
     )
     with context.label_studio() as client:
@@ -247,6 +262,8 @@ def _push_table(console: Console, result: PushResult) -> None:
             f"{result.with_predictions} with predictions; {result.waiting} wait"
         )
     ]
+    if result.blind:
+        lines.append(f"{result.blind} of them {would}blind: their predictions are withheld")
     if result.recovered:
         lines.append(f"{result.recovered} tasks had arrived in an earlier push")
     if result.doubles_removed:

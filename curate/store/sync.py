@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, case, delete, func, select, upda
 from curate.model import Annotation, Document, Source
 from curate.store.bodies import from_body
 from curate.store.facts import Facts
+from curate.store.review_tables import lanes
 from curate.store.sync_tables import (
     studio_chunks,
     studio_projects,
@@ -298,6 +299,9 @@ class Sync:
                 studio_tasks.c.state == "present",
                 studio_tasks.c.pushed,
                 (studio_tasks.c.run_id.is_(None)) | (studio_tasks.c.run_id != run),
+                ~select(lanes.c.document_id)
+                .where(lanes.c.document_id == studio_tasks.c.document_id, lanes.c.lane == "blind")
+                .exists(),
             )
         )
 
