@@ -197,11 +197,14 @@ class Annotation:
         source: Source,
         chains: Iterable[Iterable[Entity]] = (),
     ) -> Annotation:
-        """An annotation in canonical order, repeats dropped (the first with that key stays).
+        """An annotation in canonical order; of repeats the one with the best score stays.
 
         Raises DataError if a relation or a chain names a mention that is not among ``entities``.
         """
-        kept = {entity.key: entity for entity in reversed(list(entities))}
+        kept: dict[tuple[int, int, str], Entity] = {}
+        for entity in entities:
+            if entity.key not in kept or _score(entity) > _score(kept[entity.key]):
+                kept[entity.key] = entity
         links: dict[tuple[int, int, str, int, int, str, str], Relation] = {}
         for relation in relations:
             for argument in (relation.head, relation.tail):
@@ -210,7 +213,8 @@ class Annotation:
                         f"relation {relation.label} of document {document_id!r} points at "
                         f"{argument.key}, which is no entity of it"
                     )
-            links.setdefault(relation.key, relation)
+            if relation.key not in links or _score(relation) > _score(links[relation.key]):
+                links[relation.key] = relation
         groups: set[tuple[Entity, ...]] = set()
         for chain in chains:
             members = {entity.key: entity for entity in chain}
@@ -227,10 +231,12 @@ class Annotation:
 
     def from_source(self, source: Source) -> Annotation:
         """The same claims under another source."""
-        return Annotation(
-            self.document_id, self.entities, self.relations, source, self.chains
-        )
+        return Annotation(self.document_id, self.entities, self.relations, source, self.chains)
 
     @property
     def is_empty(self) -> bool:
         return not self.entities and not self.relations
+
+
+def _score(item: Entity | Relation) -> float:
+    return -1.0 if item.score is None else item.score

@@ -131,6 +131,12 @@ def _fitted(
     )
 
 
+def pruned(model: Source, min_score: float) -> Source:
+    """The model run that says only what it is this sure of: another run than the model itself."""
+    digest = hashlib.sha256(f"{model.digest}\0{min_score!r}".encode()).hexdigest()
+    return Source.model(model.name, f"{model.version}+min{min_score:g}", digest)
+
+
 def least(annotation: Annotation, min_score: float) -> Annotation:
     """Without the entities and relations whose score is below ``min_score``.
 

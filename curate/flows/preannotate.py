@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from curate.extractors.interface import Extractor, Misfits, answers, least, source_of
+from curate.extractors.interface import (
+    Extractor,
+    Misfits,
+    answers,
+    least,
+    pruned,
+    source_of,
+)
 from curate.model import Source
 from curate.schema import LabelSchema
 
@@ -68,6 +75,9 @@ def preannotate(
     about all documents and replaces what this model said before.
     """
     model = source_of(extractor)
+    if min_score is not None:
+        # Kept apart, so that `evaluate` does not take the pruned answers for the model's own.
+        model = pruned(model, min_score)
     notice = getattr(extractor, "notice", None)
     if notice:
         reporter.warn(notice)
@@ -92,7 +102,7 @@ def preannotate(
                     below += len(annotation.entities) - len(kept.entities)
                     below += len(annotation.relations) - len(kept.relations)
                     annotation = kept
-                found.append(annotation)
+                found.append(annotation.from_source(model))
                 labels.update(e.label for e in annotation.entities)
                 labels.update(r.label for r in annotation.relations)
                 entities += len(annotation.entities)

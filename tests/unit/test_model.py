@@ -49,6 +49,16 @@ def test_an_annotation_is_a_set(entities: list[Entity]) -> None:
     assert [e.key for e in annotation.entities] == [(0, 2, "A"), (0, 2, "B"), (3, 4, "A")]
 
 
+@given(st.permutations([None, 0.2, 0.9, 0.4]))
+def test_of_repeats_the_best_score_stays(scores: list[float | None]) -> None:
+    """Whatever the order of the input."""
+    entities = [Entity(0, 2, "A", score) for score in scores]
+    links = [Relation(entity, entity, "r", entity.score) for entity in entities]
+    annotation = Annotation.of("d", entities, links, Source.annotator("a"))
+    assert [e.score for e in annotation.entities] == [0.9]
+    assert [r.score for r in annotation.relations] == [0.9]
+
+
 def test_a_relation_to_no_entity_is_refused() -> None:
     inside, outside = Entity(0, 2, "A"), Entity(5, 6, "A")
     with pytest.raises(DataError, match="no entity"):

@@ -101,6 +101,34 @@ def test_min_score_drops_items_and_what_hangs_on_them() -> None:
     assert not kept.relations
 
 
+def test_pruned_answers_are_another_run_than_the_models_own(store: Store) -> None:
+    """What --min-score leaves out is still there for whoever scores the model itself."""
+    whole = flow.preannotate(store, Fixed(), SCHEMA, Silent())
+    sure = flow.preannotate(store, Fixed(), SCHEMA, Silent(), min_score=0.5)
+    assert sure.predicted == 5
+    assert sure.model.digest != whole.model.digest
+    with store.read() as unit:
+        kept, left = (unit.predictions.get("d0", done.model) for done in (whole, sure))
+        assert kept is not None
+        assert left is not None
+        assert [len(kept.entities), len(left.entities)] == [2, 1]
+        current = unit.sync.current_run()
+    assert current is not None
+    assert current[1] == sure.model
+
+
+def test_evaluating_a_model_does_not_change_what_push_shows(store: Store) -> None:
+    """Predictions kept by the way are not the ones that annotators see."""
+    shown = flow.preannotate(store, Fixed(), SCHEMA, Silent()).model
+    with store.write() as unit:
+        unit.predictions.put([Annotation.of("d0", [], [], Source.model("other", "1", "x"))])
+        unit.commit()
+    with store.read() as unit:
+        current = unit.sync.current_run()
+    assert current is not None
+    assert current[1] == shown
+
+
 def test_an_unasked_a_doubled_and_a_missing_answer_are_refused() -> None:
     """Exactly one answer for each document."""
     documents = [Document.of("a", id="1"), Document.of("b", id="2")]
