@@ -116,58 +116,62 @@ def pair_features(place: Place, pair: Pair, seen: set[tuple[str, str]]) -> list[
     first, second = (head, tail) if spans[head] <= spans[tail] else (tail, head)
     types = f"{entities[head].label}>{entities[tail].label}"
     way = types + ("" if first == head else "<")
+    side = ">" if first == head else "<"
     row = [f"t:{types}"]
     row += [f"rule:{hint}:{types}" for hint in place.hints.get(pair, ())]
-    row.append(f"o:{way}")
+    row += [f"o:{way}", f"o:{side}"]
+    row += [f"hl:{side}:{entities[head].label}", f"tl:{side}:{entities[tail].label}"]
     (a0, a1), (b0, b1) = spans[first], spans[second]
     nested = b0 < a1
-    gap = place.sentence[second] - place.sentence[first]
+    gap = min(place.sentence[second] - place.sentence[first], 3)
+    between: list[str] = []
+    # Where a mention stands is told with its labels and without: most pairs of labels are rare.
+    inside = [k for k, s in enumerate(spans) if a1 <= s[0] and s[1] <= b0]
+    labels = {entities[k].label for k in inside}
     if nested:
-        row.append(f"nest:{way}")
-        row += [f"nw:{way}:{words[k]}" for k in range(a0, b0)]
-        between: list[str] = []
+        shape = ["nest"]
     else:
         between = _between(place, first, second)
-        row.append(f"d:{way}:{_bucket(b0 - a1)}:{min(gap, 3)}")
-        row.append(f"gap:{way}:{min(gap, 3)}")
-    inside = [k for k, s in enumerate(spans) if a1 <= s[0] and s[1] <= b0]
-    row.append(f"m:{way}:{min(len(inside), 4)}")
-    for k in inside[:6]:
-        row.append(f"mb:{way}:{entities[k].label}")
-    if entities[tail].label in {entities[k].label for k in inside}:
-        row.append(f"nearer-tail:{way}")
-    if entities[head].label in {entities[k].label for k in inside}:
-        row.append(f"nearer-head:{way}")
-    if len(between) <= 7:
-        row.append(f"p:{way}:{' '.join(between)}")
+        shape = [f"d:{_bucket(b0 - a1)}", f"gap:{gap}", f"m:{min(len(inside), 4)}"]
+        if not between:
+            shape.append("adj")
+    if entities[tail].label in labels:
+        shape.append("nearer-tail")
+    if entities[head].label in labels:
+        shape.append("nearer-head")
+    for what in shape:
+        row += [f"{what}:{way}", f"{what}:{side}"]
+    row.append(f"d:{side}:{_bucket(b0 - a1)}:{gap}")
+    row += [f"mb:{side}:{entities[k].label}" for k in inside[:6]]
+    if nested:
+        row += [f"nw:{side}:{words[k]}" for k in range(a0, b0)]
+    elif len(between) <= 7:
+        path = " ".join(between)
+        row += [f"p:{way}:{path}", f"p:{side}:{path}"]
     lexical = between if len(between) <= _FAR else [*between[:5], "…", *between[-5:]]
     for k, word in enumerate(lexical):
-        row.append(f"b:{way}:{word}")
+        row.append(f"b:{side}:{word}")
         if len(word) > 5:
-            row.append(f"bs:{way}:{word[:5]}")
+            row.append(f"bs:{side}:{word[:5]}")
         if k:
-            row.append(f"bb:{way}:{lexical[k - 1]} {word}")
+            row.append(f"bb:{side}:{lexical[k - 1]} {word}")
     if between:
-        row.append(f"f:{way}:{between[0]}")
-        row.append(f"l:{way}:{between[-1]}")
-    else:
-        row.append(f"adj:{way}")
+        row += [f"f:{side}:{between[0]}", f"l:{side}:{between[-1]}"]
     for k in (1, 2):
-        row.append(f"-{k}:{way}:{words[a0 - k] if a0 >= k else ''}")
-        row.append(f"+{k}:{way}:{words[b1 + k - 1] if b1 + k <= len(words) else ''}")
+        row.append(f"-{k}:{side}:{words[a0 - k] if a0 >= k else ''}")
+        row.append(f"+{k}:{side}:{words[b1 + k - 1] if b1 + k <= len(words) else ''}")
     for name, i in (("h", head), ("t", tail)):
         s, e = spans[i]
-        row.append(f"{name}w:{types}:{words[s]}")
-        row.append(f"{name}l:{types}:{words[e - 1]}")
+        row += [f"{name}w:{words[s]}", f"{name}e:{words[e - 1]}"]
         if e - s > 1:
-            row.append(f"{name}n:{types}:{min(e - s, 4)}")
+            row.append(f"{name}n:{min(e - s, 4)}")
         if place.text.words[s][0].islower():
-            row += [f"{name}a:{types}:{words[k]}" for k in range(s, min(e, s + 4))]
+            row += [f"{name}a:{words[k]}" for k in range(s, min(e, s + 4))]
     row += _names(place, head, tail, types)
     if (name_of(place, head), name_of(place, tail)) in seen:
-        row.append(f"again:{types}")
+        row += [f"again:{types}", "again"]
     if gap == 0 and not nested:
-        row += _clause(place, a0, b1, way)
+        row += _clause(place, a0, b1)
     return row
 
 
@@ -237,7 +241,7 @@ def _names(place: Place, head: int, tail: int, types: str) -> list[str]:
         row.append("name-known")
     if not row:
         row.append("other-name")
-    return [f"{r}:{types}" for r in row] + ["&".join(sorted(row))]
+    return [f"{r}:{types}" for r in row] + row + ["&".join(sorted(row))]
 
 
 def _in_order(short: str, long: str) -> bool:
@@ -262,7 +266,7 @@ def _near(one: str, other: str) -> bool:
     return row[-1] <= limit
 
 
-def _clause(place: Place, low: int, high: int, way: str) -> list[str]:
+def _clause(place: Place, low: int, high: int) -> list[str]:
     """The small words just before and within the stretch: negation, modality, tense."""
     words = place.lower
     start = max(place.text.sentences[0][0], low - 4)

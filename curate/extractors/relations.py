@@ -81,15 +81,25 @@ class RelationModel:
         self.features, self.weights = self._fit(rows, wanted)
 
     def _learn_legal(self, gold: Sequence[tuple[Place, Sequence[Triple]]]) -> None:
-        """The types that training saw between each pair of labels: others are never proposed."""
-        seen: dict[tuple[str, str], set[str]] = {}
+        """The types that may link a pair of labels: those that training saw with such a head and
+        with such a tail, if the schema allows them together."""
+        heads: dict[str, set[str]] = {}
+        tails: dict[str, set[str]] = {}
         symmetric = self.schema.symmetric
         for place, triples in gold:
             for head, tail, label in triples:
-                pair = place.entities[head].label, place.entities[tail].label
-                seen.setdefault(pair, set()).add(label)
+                ends = place.entities[head].label, place.entities[tail].label
+                heads.setdefault(label, set()).add(ends[0])
+                tails.setdefault(label, set()).add(ends[1])
                 if label in symmetric:
-                    seen.setdefault((pair[1], pair[0]), set()).add(label)
+                    heads[label].add(ends[1])
+                    tails[label].add(ends[0])
+        seen: dict[tuple[str, str], set[str]] = {}
+        for label in heads:
+            for one in heads[label]:
+                for other in tails[label]:
+                    if self.schema.allows(label, one, other):
+                        seen.setdefault((one, other), set()).add(label)
         self.legal = {pair: tuple(sorted(found)) for pair, found in sorted(seen.items())}
 
     def _rows(self, place: Place) -> list[tuple[Pair, list[str]]]:
