@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.cli.common import JsonOption, TerminalReporter, context_of, emit, show
+from curate.cli.common import Context, JsonOption, TerminalReporter, context_of, emit, show
 from curate.cli.evaluate import DrawsOption, SchemaOption, SeedOption, schema_for
 from curate.cli.score_tables import show_ci
 
@@ -49,6 +49,14 @@ def agreement(
             help="Measure on documents that at least two files have, instead of refusing others.",
         ),
     ] = False,
+    bias: Annotated[
+        bool,
+        typer.Option(
+            "--bias",
+            help="Compare documents pushed with --blind with the assisted ones: how far the model "
+            "leads annotators.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(help="Write agreement.json and agreement.html here.", metavar="DIR"),
@@ -63,6 +71,9 @@ def agreement(
 
     context = context_of(ctx)
     reporter = TerminalReporter()
+    if bias:
+        _bias(context, bool(files or output or only_common), reporter, draws, seed, as_json)
+        return
     if files:
         schema = schema_for(context, schema_file, [], reporter)
         result = agreement_of_files(
@@ -84,6 +95,43 @@ def agreement(
         for path in write_agreement(result, output):
             reporter.step(f"wrote {path}")
     emit(result.as_dict(), as_json, lambda console: _draw(console, result))
+
+
+def _bias(
+    context: Context,
+    other: bool,
+    reporter: TerminalReporter,
+    draws: int,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    from curate.agreement.bias import MEASURES
+    from curate.errors import UsageError
+    from curate.flows.bias import agreement_bias
+
+    if other:
+        raise UsageError("--bias reads the store: it takes no files, --output or --only-common")
+    found = agreement_bias(context.store, context.schema, reporter, draws=draws, seed=seed)
+
+    def table(console: Console) -> None:
+        from rich.table import Table
+
+        for sentence in found.words:
+            console.print(sentence, markup=False)
+        drawn = Table()
+        for column in ("measure", "blind", "assisted", "difference", "95 % interval"):
+            drawn.add_column(column, justify="left" if column == "measure" else "right")
+        for name, row in found.measures.items():
+            drawn.add_row(
+                MEASURES[name],
+                show(row.blind.value),
+                show(row.assisted.value),
+                show(row.difference.value),
+                show_ci(row.difference.ci),
+            )
+        console.print(drawn)
+
+    emit(found.as_dict(), as_json, table)
 
 
 def _draw(console: Console, result: Agreed) -> None:
