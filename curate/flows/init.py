@@ -86,6 +86,8 @@ def init(
     files = {f"label_configs/{name}": schema_file.read_bytes()}
     files.update({f"label_configs/{c.name}": c.read_bytes() for c in companions})
     files[".gitignore"] = _GITIGNORE.encode()
+    # A release is known by its bytes: Git must not turn its line ends.
+    files["gold/.gitattributes"] = b"* -text\n"
     files["curate.toml"] = _TOML.format(
         corpus=chosen.corpus,
         schema=name,
