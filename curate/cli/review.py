@@ -50,6 +50,14 @@ def push(
     limit: Annotated[
         int | None, typer.Option(help="Push at most this many new documents.", min=0)
     ] = None,
+    suspects: Annotated[
+        int | None,
+        typer.Option(
+            help="Queue the N most suspicious places of what is decided, besides.",
+            metavar="N",
+            min=1,
+        ),
+    ] = None,
     recreate: Annotated[
         bool,
         typer.Option("--recreate", help="Start over if the project was deleted in Label Studio."),
@@ -70,16 +78,25 @@ def push(
     options = ReviewPushOptions(
         title=_title(context, project), limit=limit, dry_run=dry_run, recreate=recreate
     )
+    judge, reporter = _judge(context), TerminalReporter()
     with context.label_studio() as client:
+        found = []
+        if suspects is not None:
+            from curate.flows.review_suspects import learner
+            from curate.flows.review_suspects import suspects as look
+
+            schema = context.schema
+            found = look(context.store, schema, judge, suspects, reporter, learner(schema))
         result = review_push(
             context.store,
             client,
             context.schema,
-            _judge(context),
+            judge,
             _recipe(context),
             context.gold,
             options,
-            TerminalReporter(),
+            reporter,
+            suspects=found,
         )
     emit(asdict(result), as_json, lambda console: _push_table(console, result))
     if strict and result.refused:

@@ -178,7 +178,7 @@ class _Deciding:
             suspicion.id: "error"
             if changed_at(item.start, decision, suspicion.point, self._schema)
             else "sound"
-            for suspicion in self._unit.review.suspicions()
+            for suspicion in self._unit.review.suspicions("open")
             if suspicion.document_id == item.document_id
         }
         self._unit.review.settle_suspicions(outcomes)

@@ -11,6 +11,7 @@ from curate.flows.recover import recover, remove_doubles
 from curate.flows.reporter import Reporter
 from curate.flows.review_project import opened_review
 from curate.flows.review_queue import SUSPECT, Case, gather
+from curate.flows.review_suspects import pending
 from curate.gold.building import Recipe
 from curate.gold.judge import Judge
 from curate.labelstudio.client import encode
@@ -85,6 +86,13 @@ def review_push(
     """
     with store.read() as unit:
         cases = gather(unit, schema, judge, recipe, folder)
+        items = unit.review.items()
+        tasks = {
+            key
+            for project in unit.sync.candidates(client.url, options.title, "review")
+            for key in unit.sync.tasks_of(project.id, [item.document_id for item in items])
+        }
+        suspects = [*pending(items, tasks), *suspects]
     known = {case.document_id for case in cases}
     more = [case for case in suspects if case.document_id not in known]
     cases += more
@@ -275,6 +283,7 @@ class _ReviewPush:
                 self._project.id, "tasks", [(case.document_id, None) for case, _, _ in chunk]
             )
             unit.review.put(case.item(self._project.id) for case, _, _ in chunk)
+            unit.review.suspect([s for case, _, _ in chunk for s in case.suspicions])
             unit.commit()
         sent = self._outbox.send([payload for _, payload, _ in chunk])
         tasks = [

@@ -18,7 +18,7 @@ from curate.gold.versions import published
 from curate.interchange import canonical_json
 from curate.model import Annotation
 from curate.schema import LabelSchema
-from curate.store import ReviewItem, UnitOfWork
+from curate.store import ReviewItem, Suspicion, UnitOfWork
 
 DIFFERENCE, REOPENED, TEST, SUSPECT = "difference", "reopened", "test", "suspect"
 
@@ -29,6 +29,7 @@ class Case:
 
     ``reason``: difference, reopened (a correction contradicts the decision), test (a person must
     look at test and blind documents, though nobody differs) or suspect.
+    ``extra`` versions are shown besides; ``suspicions`` are entered when the case is queued.
     """
 
     document_id: str
@@ -38,6 +39,7 @@ class Case:
     versions: Mapping[str, Annotation]
     points: tuple[Disagreement, ...]
     extra: Mapping[str, Annotation] = field(default_factory=dict)
+    suspicions: tuple[Suspicion, ...] = ()
 
     @property
     def severity(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from curate.flows.reporter import Silent
 from curate.flows.review_project import review_title
 from curate.flows.review_pull import ReviewPulled, review_pull
 from curate.flows.review_push import ReviewPushed, ReviewPushOptions, review_push
+from curate.flows.review_queue import Case
 from curate.flows.review_status import review_status
+from curate.flows.review_suspects import suspects
 from curate.gold.building import Recipe
 from curate.gold.judge import Judge
 from curate.gold.splits import SplitRule
@@ -48,7 +50,12 @@ class Desk:
     def title(self) -> str:
         return review_title(self.world.options.title)
 
-    def push(self, transport: httpx.BaseTransport | None = None, **more: Any) -> ReviewPushed:
+    def push(
+        self,
+        transport: httpx.BaseTransport | None = None,
+        suspects: Sequence[Case] = (),
+        **more: Any,
+    ) -> ReviewPushed:
         options = ReviewPushOptions(self.title, quiet_seconds=0.2, chunk_tasks=3, **more)
         with self.world.client(transport=transport) as client:
             return review_push(
@@ -60,6 +67,7 @@ class Desk:
                 self.folder,
                 options,
                 Silent(),
+                suspects=suspects,
             )
 
     def pull(self, transport: httpx.BaseTransport | None = None, **more: Any) -> ReviewPulled:
@@ -293,3 +301,47 @@ def test_relations_come_back_with_the_decision(desk: Desk) -> None:
     (relation,) = decision.annotation.relations
     assert relation == Relation(*full.entities, "visits")
     assert decision.annotation.source == Source.curator(decision.annotation.source.name)
+
+
+def test_suspects_are_queued_once_and_their_yield_is_measured(desk: Desk) -> None:
+    """Of two places looked at one was an error; what was looked at is not raised again."""
+    pinned = Desk(
+        desk.world, desk.folder, desk.people, Judge(SCHEMA, Rule.parse("majority")), desk.recipe
+    )
+    store = desk.world.store
+
+    def look(number: int) -> list[Case]:
+        return suspects(store, SCHEMA, pinned.judge, number, Silent())
+
+    chosen = look(2)
+    assert [len(case.points) for case in chosen] == [1, 1]
+    pushed = pinned.push(suspects=chosen)
+    assert (pushed.suspects, pushed.pushed) == (2, 2)
+    assert look(2) == [], "those that wait count"
+    assert pinned.push().removed == 0, "a push without suspects leaves them alone"
+    one, two = (case.document_id for case in chosen)
+    start = chosen[0].start
+    place = chosen[0].points[0]
+    mended = Entity(place.start, place.end, "LOC")
+    pinned.submit(one, Annotation.of(one, [*start.entities, mended], start.relations, start.source))
+    pinned.submit(two, chosen[1].start)
+    assert pinned.pull().decided == 2
+    found = review_status(store)
+    assert found.suspicions == {"open": 0, "error": 1, "sound": 1}
+    assert found.yield_ == 0.5
+    assert found.by_source["lint"]["precision"] == 0.5
+    again = {case.document_id for case in look(20)}
+    assert two not in again
+
+
+def test_suspects_of_a_killed_push_are_pushed_by_the_next(desk: Desk) -> None:
+    """Queued before the process died, they get their tasks from any later push."""
+    pinned = Desk(
+        desk.world, desk.folder, desk.people, Judge(SCHEMA, Rule.parse("majority")), desk.recipe
+    )
+    chosen = suspects(desk.world.store, SCHEMA, pinned.judge, 3, Silent())
+    pinned.push()
+    with pytest.raises(Killed):
+        pinned.push(transport=Killer(1, after=False, kinds=("POST",)), suspects=chosen)
+    pinned.push()
+    assert set(pinned.tasks()) == {case.document_id for case in chosen}
