@@ -57,6 +57,7 @@ def learn_spacy(
         config["paths"]["train"], config["paths"]["dev"] = map(str, paths.values())
         tick("spaCy's training")
         nlp = init_nlp(config.interpolate(), use_gpu=-1)
+        (work / "out").mkdir()
         loop(nlp, work / "out", use_gpu=-1, stdout=sys.stderr, stderr=sys.stderr)
     except KeyboardInterrupt:
         raise
@@ -75,8 +76,8 @@ def _ner_config(language: str) -> Any:
 
     config = init_config(lang=language, pipeline=["ner"], optimize="efficiency", gpu=False)
     config["nlp"]["tokenizer"] = {"@tokenizers": TOKENIZER_NAME, "language": language}
-    config["training"]["max_steps"] = 2000
-    config["training"]["patience"] = 600
+    config["training"]["max_steps"] = 1500
+    config["training"]["patience"] = 400
     config["training"]["eval_frequency"] = 100
     config["initialize"]["vectors"] = None
     return config
