@@ -24,6 +24,7 @@ GROUPS = (
     "gold",
     "evaluate",
     "train",
+    "report",
     "db",
 )
 """The modules of this package that add commands, in the order of the help."""
