@@ -1,8 +1,9 @@
 """The review project: a curator sees where annotators differ, each version, and decides.
 
-A task's data hold, besides text and document id, ``review_points`` (the points as HTML) and
-``review_round`` (the digest of what is shown).  Each annotator's version is a prediction under
-their pseudonym; the one called ``consensus`` comes first and is what the curator starts from.
+A task's data hold, besides text and document id, ``review_points`` (the points as HTML),
+``review_count`` (how many) and ``review_round`` (the digest of what is shown).  Each annotator's
+version is a prediction under their pseudonym; the one called ``consensus`` comes first and is what
+the curator starts from.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ START = "consensus"
 """The name of the prediction that the curator starts from."""
 POINTS_KEY = "review_points"
 ROUND_KEY = "review_round"
+COUNT_KEY = "review_count"
 MAX_POINTS = 200
 """Points listed one by one above a text; a list that is longer ends in a count."""
 _CONTEXT = 28
@@ -98,6 +100,7 @@ def task_payload(
     """A review task as ``/import`` takes it: the start first, then each version by name."""
     data: dict[str, Any] = dict(task_data(document_id, text))
     data[POINTS_KEY] = points_html(points, text, schema.language)
+    data[COUNT_KEY] = len(points)
     data[ROUND_KEY] = round_
     return {
         "data": data,
@@ -189,6 +192,34 @@ def _flat(text: str) -> str:
 # -- the project
 
 
+_HIDDEN = [
+    f"tasks:{name}"
+    for name in (
+        *(f"data.{key}" for key in (POINTS_KEY, ROUND_KEY)),
+        "inner_id",
+        "created_at",
+        "updated_at",
+        "updated_by",
+        "annotations_results",
+        "annotations_ids",
+        "predictions_score",
+        "predictions_model_versions",
+        "predictions_results",
+        "file_upload",
+        "storage_filename",
+        "avg_lead_time",
+        "draft_exists",
+    )
+]
+_VIEW: dict[str, Any] = {
+    "title": "Review",
+    "type": "list",
+    "target": "tasks",
+    "ordering": ["tasks:id"],
+    "hiddenColumns": {"explore": _HIDDEN, "labeling": [*_HIDDEN, "tasks:data.text"]},
+}
+
+
 def find_review(client: LabelStudio, title: str, workspace: str) -> Remote | None:
     """The review project that this workspace made, if it is there.
 
@@ -219,6 +250,8 @@ def create_review(client: LabelStudio, title: str, schema: LabelSchema, workspac
         sampling="Sequential sampling",
         model_version=START,
     )
+    # without a view of its own, the list shows the points' HTML in a column
+    client.post("/api/dm/views/", json={"project": record["id"], "data": _VIEW})
     return Remote(
         id=int(record["id"]),
         title=str(record.get("title") or ""),
