@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from curate.errors import DataError
+from curate.flows.bias import agreement_bias
 from curate.flows.push import drawn_blind
+from curate.flows.reporter import Silent
+from curate.labelstudio.codec import encode
+from curate.model import Annotation, Entity, Source
 from tests.integration.sync_fixtures import make_world, world
-from tests.integration.world import BETTER, World, document, prediction
+from tests.integration.world import BETTER, SCHEMA, World, document, prediction
 
 __all__ = ["make_world", "world"]
 pytestmark = pytest.mark.studio
@@ -45,3 +50,26 @@ def test_the_draw_is_close_to_its_share() -> None:
     assert abs(drawn / 20_000 - 0.1) < 0.01
     assert not any(drawn_blind(f"d{n}", 0.0, 3) for n in range(1000))
     assert all(drawn_blind(f"d{n}", 1.0, 3) for n in range(1000))
+
+
+def test_the_bias_is_measured_from_what_came_back(world: World) -> None:
+    """Assisted annotators keep what they saw, blind ones do not mark the place: it is found out."""
+    with pytest.raises(DataError, match="--blind"):
+        agreement_bias(world.store, SCHEMA, Silent())
+    world.push(blind=0.4, seed=7)
+    for task in world.tasks():
+        if task["predictions"]:
+            world.annotate(task)
+        else:
+            text = task["data"]["text"]
+            person = [Entity(0, 9, "PER")]
+            said = Annotation.of(task["data"]["curate_id"], person, (), Source.annotator("a"))
+            world.annotate(task, encode(said, text, SCHEMA))
+    world.pull()
+    found = agreement_bias(world.store, SCHEMA, Silent(), draws=200)
+    assert sum(found.documents.values()) == 10
+    kept = found.measures["kept_entities"]
+    assert (kept.blind.value, kept.assisted.value) == (0.5, 1.0)
+    assert found.measures["model_entities"].is_sure
+    assert found.words[0].startswith("Assisted gold flatters the model by 33.3")
+    assert found.measures["wrong_entities_standing"].assisted.value is None
