@@ -163,8 +163,7 @@ class Context:
 
 def _say_retry(retry: Retry) -> None:
     TerminalReporter().warn(
-        f"{retry.action}: {retry.reason}; attempt {retry.attempt + 1} in "
-        f"{retry.wait_seconds:.0f} s"
+        f"{retry.action}: {retry.reason}; attempt {retry.attempt + 1} in {retry.wait_seconds:.0f} s"
     )
 
 
