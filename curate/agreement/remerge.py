@@ -26,17 +26,21 @@ def reopened(
 ) -> tuple[Disagreement, ...]:
     """The places of ``decision`` that changes since ``shown`` contradict; both by annotator.
 
-    Of an annotator who said nothing then, only what they claim counts, not what they lack; of one
-    who says nothing now, nothing counts.
+    Of an annotator who said nothing then, only what nobody claimed then counts: the rest was seen
+    when the decision was made.  Of one who says nothing now, nothing counts.
     """
     touched = _touched_entities(decision, shown, current)
     found = [_entity_point(cluster, decision, current) for cluster in _joined(touched, decision)]
     symmetric = frozenset() if schema is None else schema.symmetric
     decided = {relation_key(r, symmetric) for r in decision.relations}
     changed: set[RelationKey] = set()
+    seen = {relation_key(r, symmetric) for side in shown.values() for r in side.relations}
     for name, now in current.items():
         after = {relation_key(r, symmetric) for r in now.relations}
-        before = _relations_of(shown.get(name), symmetric)
+        if name in shown:
+            before = {relation_key(r, symmetric) for r in shown[name].relations}
+        else:
+            before = seen & after
         changed |= (after - before) - decided
         changed |= (before - after) & decided
     everybody = [(DECISION, decision), *sorted(current.items())]
@@ -54,17 +58,13 @@ def _touched_entities(
 ) -> set[EntityKey]:
     decided = {e.key for e in decision.entities}
     touched: set[EntityKey] = set()
+    seen = {e.key for side in shown.values() for e in side.entities}
     for name, now in current.items():
-        before = shown.get(name)
-        old = set() if before is None else {e.key for e in before.entities}
         new = {e.key for e in now.entities}
+        old = {e.key for e in shown[name].entities} if name in shown else seen & new
         touched |= (new - old) - decided
         touched |= (old - new) & decided
     return touched
-
-
-def _relations_of(said: Annotation | None, symmetric: frozenset[str]) -> set[RelationKey]:
-    return set() if said is None else {relation_key(r, symmetric) for r in said.relations}
 
 
 def _joined(touched: set[EntityKey], decision: Annotation) -> list[tuple[int, int]]:

@@ -205,7 +205,12 @@ class Annotations:
 
         def number(*conditions: Any) -> int:
             query = select(func.count()).select_from(table).where(*conditions)
-            if project is not None:
+            if project is None:
+                annotated_in = select(studio_projects.c.id).where(
+                    studio_projects.c.purpose == "annotate"
+                )
+                query = query.where(table.c.project.in_(annotated_in))
+            else:
                 query = query.where(table.c.project == project)
             return self._connection.scalar(query) or 0
 

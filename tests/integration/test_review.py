@@ -14,6 +14,7 @@ import pytest
 from curate.agreement.consensus import Rule
 from curate.errors import FindingsError
 from curate.flows.gold_build import build_gold
+from curate.flows.gold_verify import verify_gold
 from curate.flows.reporter import Silent
 from curate.flows.review_project import review_title
 from curate.flows.review_pull import ReviewPulled, review_pull
@@ -21,8 +22,11 @@ from curate.flows.review_push import ReviewPushed, ReviewPushOptions, review_pus
 from curate.flows.review_queue import Case
 from curate.flows.review_status import review_status
 from curate.flows.review_suspects import suspects
+from curate.flows.status import status
 from curate.gold.building import Recipe
 from curate.gold.judge import Judge
+from curate.gold.opening import open_gold
+from curate.gold.provenance import read_provenance
 from curate.gold.splits import SplitRule
 from curate.labelstudio.codec import encode
 from curate.model import Annotation, Entity, Relation, Source, SourceKind
@@ -146,7 +150,9 @@ def test_each_difference_becomes_a_task_once(desk: Desk) -> None:
     tasks = desk.tasks()
     assert sorted(tasks) == [f"doc {n:03}" for n in range(0, 10, 2)]
     task = tasks["doc 000"]
-    assert set(task["data"]) == {"text", "curate_id", "review_points", "review_round"}
+    ours = {"review_points", "review_count", "review_round"}
+    assert set(task["data"]) == {"text", "curate_id", *ours}
+    assert task["data"]["review_count"] == 2
     versions = {p["model_version"]: len(p["result"]) for p in task["predictions"]}
     assert versions == {"consensus": 1, "annotator-1": 3, "annotator-2": 1}
     assert "Tripoli" in task["data"]["review_points"]
@@ -178,6 +184,8 @@ def test_what_the_curator_submits_is_the_decision(desk: Desk) -> None:
     pushed = desk.push()
     assert (pushed.documents, pushed.pushed, pushed.standing) == (4, 0, 4)
     assert (review_status(desk.world.store).open, review_status(desk.world.store).decided) == (4, 1)
+    standing = status(desk.world.store, desk.world.options.title)
+    assert standing.annotations == 20, "what curators submit is no annotation to be judged"
 
 
 def test_a_killed_push_loses_and_doubles_nothing(desk: Desk) -> None:
@@ -287,7 +295,14 @@ def test_gold_waits_for_the_test_documents(desk: Desk) -> None:
     for number in range(0, 10, 2):
         desk.submit(f"doc {number:03}", prediction(document(number)))
     desk.pull()
-    assert desk.build(dry_run=True).built.documents == 10
+    assert desk.build().built.documents == 10
+    (checked,) = verify_gold(desk.folder, [])
+    assert checked.ok, checked.findings
+    release = open_gold("latest", desk.folder).release
+    assert release is not None
+    ((_, released),) = read_provenance(release.provenance_lines("doc 000"))
+    assert released["review"]["rule"] == "unanimous"
+    assert released["decided"]["by"] == "curator"
 
 
 def test_relations_come_back_with_the_decision(desk: Desk) -> None:

@@ -56,13 +56,16 @@ def test_relations_reopen_by_themselves() -> None:
     assert all(p.kind == "relation" for p in points)
 
 
-def test_of_a_new_annotator_only_what_they_claim_counts() -> None:
-    """A third one who misses B reopens nothing; one who marks C reopens C."""
+def test_of_a_new_annotator_only_new_claims_count() -> None:
+    """A third one who misses B reopens nothing; one who marks C reopens C; a new name for an old
+    annotator reopens nothing, though they were overruled."""
     shown = {"x": said([A, B])}
     decision = said([A, B])
     assert reopened(decision, shown, {**shown, "z": said([A])}) == ()
     (point,) = reopened(decision, shown, {**shown, "z": said([A, C])})
     assert point.start == 20
+    overruled = said([A, C], [Relation(A, C, "in")])
+    assert reopened(decision, {"x": overruled}, {"renamed": overruled}) == ()
 
 
 spans = st.lists(
