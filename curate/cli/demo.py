@@ -216,6 +216,10 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
             cells += [show(strict["f1"]), _interval(strict["ci"])]
         table.add_row(*cells)
     console.print(table)
+    console.print(
+        "The bootstrap rules were written by people who had read these texts: their score "
+        "flatters them."
+    )
     for line in (
         f"Label Studio:  {studio['url']}   user {studio['username']}",
         f"password:      in {studio['credentials']}",
