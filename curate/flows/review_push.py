@@ -93,6 +93,11 @@ def review_push(
             for key in unit.sync.tasks_of(project.id, [item.document_id for item in items])
         }
         suspects = [*pending(items, tasks), *suspects]
+    if judge.pinned is not None:
+        reporter.step(
+            f"the pinned rule {judge.pinned} decides every difference; only what later corrections "
+            "reopened, and suspects, wait for a curator"
+        )
     known = {case.document_id for case in cases}
     more = [case for case in suspects if case.document_id not in known]
     cases += more

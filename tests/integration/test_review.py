@@ -360,3 +360,20 @@ def test_suspects_of_a_killed_push_are_pushed_by_the_next(desk: Desk) -> None:
         pinned.push(transport=Killer(1, after=False, kinds=("POST",)), suspects=chosen)
     pinned.push()
     assert set(pinned.tasks()) == {case.document_id for case in chosen}
+
+
+def test_a_killed_pull_is_made_whole_by_the_next(desk: Desk) -> None:
+    """Killed at each request: the decision is made once, by whichever pull gets that far."""
+    desk.push()
+    desk.submit("doc 000", without_place(prediction(document(0))))
+    at, decided = 1, 0
+    while True:
+        try:
+            decided += desk.pull(transport=Killer(at, after=True)).decided
+        except Killed:
+            at += 1
+            continue
+        break
+    assert at > 2
+    assert decided == 1
+    assert desk.pull().unchanged == 1
