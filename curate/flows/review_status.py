@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from curate.agreement.points import DisagreementKind
 from curate.flows.review_queue import points_of
 from curate.store import Store
 
@@ -66,7 +67,8 @@ def review_status(store: Store) -> ReviewStatus:
         for point in points_of(item):
             kinds[str(point.kind)] += 1
             labels.update(point.labels)
-            pairs.update(f"{a} · {b}" for a, b in point.pairs)
+            if point.kind is not DisagreementKind.SUSPECT:
+                pairs.update(f"{a} · {b}" for a, b in point.pairs)
     outcomes = Counter(s.outcome for s in suspicions)
     by_source: dict[str, Counter[str]] = {}
     for suspicion in suspicions:
