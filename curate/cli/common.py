@@ -209,12 +209,12 @@ class TerminalReporter:
         self._console = stderr()
 
     def step(self, message: str) -> None:
-        self._console.print(message, markup=False)
+        self._console.print(message, markup=False, soft_wrap=True)
 
     def warn(self, message: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text("warning: ", style="yellow") + Text(message))
+        self._console.print(Text("warning: ", style="yellow") + Text(message), soft_wrap=True)
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int | None = None) -> Iterator[Advance]:

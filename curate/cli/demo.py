@@ -220,15 +220,22 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
         "The bootstrap rules were written by people who had read these texts: their score "
         "flatters them."
     )
+    here = _shown(Path(result["workspace"]))
     for line in (
         f"Label Studio:  {studio['url']}   user {studio['username']}",
-        f"password:      in {studio['credentials']}",
-        f"annotators:    {', '.join(PEOPLE)} (passwords in {result['workspace']}/.curate)",
-        f"release:       {result['workspace']}/gold/sahel/{gold['version']}",
-        f"go on with:    curate -w {shlex.quote(result['workspace'])} status",
-        f"stop it with:  curate -w {shlex.quote(result['workspace'])} studio down",
+        f"password:      in {_shown(Path(studio['credentials']))}",
+        f"annotators:    {', '.join(PEOPLE)} (passwords in {here}/.curate)",
+        f"release:       {here}/gold/sahel/{gold['version']}",
+        f"go on with:    curate -w {shlex.quote(here)} status",
+        f"stop it with:  curate -w {shlex.quote(here)} studio down",
     ):
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _shown(path: Path) -> str:
+    """The path as seen from here, where it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _interval(bounds: Any) -> str:
