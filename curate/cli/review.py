@@ -130,9 +130,13 @@ def pull(
 @group.command(epilog="Example: curate review status")
 def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Say what is open, by label and by pair of annotators, and what suspicion has yielded."""
+    from curate.cli.gold import _judge, _recipe
     from curate.flows.review_status import review_status
 
-    result = review_status(context_of(ctx).store)
+    context = context_of(ctx)
+    result = review_status(
+        context.store, context.schema, _judge(context), _recipe(context), context.gold
+    )
     emit(result.as_dict(), as_json, lambda console: _status_table(console, result))
 
 
@@ -187,7 +191,9 @@ def _status_table(console: Console, found: ReviewStatus) -> None:
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_row("open", f"{found.open} documents, {found.points} points")
-    table.add_row("decided", str(found.decided))
+    if found.to_push:
+        table.add_row("to push", f"{found.to_push} (curate review push)")
+    table.add_row("decided by curators", str(found.decided))
     for title, counts in (
         ("by reason", found.reasons),
         ("by kind", found.kinds),

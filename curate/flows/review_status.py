@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from curate.agreement.points import DisagreementKind
-from curate.flows.review_queue import points_of
+from curate.agreement.points import Disagreement, DisagreementKind
+from curate.flows.review_queue import SUSPECT, gather, points_of
+from curate.gold.building import Recipe
+from curate.gold.judge import Judge
+from curate.schema import LabelSchema
 from curate.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewStatus:
     """``open`` and ``decided`` documents; of the open ones the points by kind, label and pair of
-    annotators (``a · b``), and the reasons.
+    annotators (``a · b``), and the reasons.  ``to_push`` of them are not yet queued as they
+    stand now.
 
     ``suspicions``: how many wait, and how many of those looked at were errors; ``yield_`` is their
     share, None while nothing was looked at; ``by_source`` the same for each detector.
@@ -23,6 +28,7 @@ class ReviewStatus:
     open: int
     decided: int
     points: int
+    to_push: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
@@ -38,6 +44,7 @@ class ReviewStatus:
             "open": self.open,
             "decided": self.decided,
             "points": self.points,
+            "to_push": self.to_push,
             "reasons": self.reasons,
             "kinds": self.kinds,
             "labels": self.labels,
@@ -51,20 +58,33 @@ class ReviewStatus:
         }
 
 
-def review_status(store: Store) -> ReviewStatus:
-    """Counts of what was queued; what was never pushed for review is not looked for."""
+def review_status(
+    store: Store, schema: LabelSchema, judge: Judge, recipe: Recipe, folder: Path
+) -> ReviewStatus:
+    """What is open as the annotators stand now, pushed for review or not."""
     with store.read() as unit:
-        items = unit.review.items()
+        cases = gather(unit, schema, judge, recipe, folder)
+        items = {item.document_id: item for item in unit.review.items()}
         suspicions = unit.review.suspicions()
         lanes = Counter(unit.review.lanes().values())
+    waiting: dict[str, tuple[str, tuple[Disagreement, ...]]] = {
+        case.document_id: (case.reason, case.points) for case in cases
+    }
+    to_push = sum(
+        1
+        for case in cases
+        if case.document_id not in items or items[case.document_id].digest != case.digest
+    )
+    for key, item in items.items():
+        if item.state == "open" and item.reason == SUSPECT:
+            waiting.setdefault(key, (SUSPECT, tuple(points_of(item))))
     kinds: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     pairs: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    waiting = [item for item in items if item.state == "open"]
-    for item in waiting:
-        reasons[item.reason] += 1
-        for point in points_of(item):
+    for reason, points in waiting.values():
+        reasons[reason] += 1
+        for point in points:
             kinds[str(point.kind)] += 1
             labels.update(point.labels)
             if point.kind is not DisagreementKind.SUSPECT:
@@ -76,8 +96,9 @@ def review_status(store: Store) -> ReviewStatus:
             by_source.setdefault(source, Counter())[suspicion.outcome] += 1
     return ReviewStatus(
         open=len(waiting),
-        decided=len(items) - len(waiting),
+        decided=sum(1 for item in items.values() if item.decided_on is not None),
         points=sum(kinds.values()),
+        to_push=to_push,
         reasons=_sorted(reasons),
         kinds=_sorted(kinds),
         labels=_sorted(labels),

@@ -20,7 +20,7 @@ from curate.flows.review_project import review_title
 from curate.flows.review_pull import ReviewPulled, review_pull
 from curate.flows.review_push import ReviewPushed, ReviewPushOptions, review_push
 from curate.flows.review_queue import Case
-from curate.flows.review_status import review_status
+from curate.flows.review_status import ReviewStatus, review_status
 from curate.flows.review_suspects import suspects
 from curate.flows.status import status
 from curate.gold.building import Recipe
@@ -112,6 +112,9 @@ class Desk:
         with self.world.store.read() as unit:
             return unit.decisions.get(document_id)
 
+    def status(self) -> ReviewStatus:
+        return review_status(self.world.store, SCHEMA, self.judge, self.recipe, self.folder)
+
     def build(self, **more: Any) -> Any:
         return build_gold(self.world.store, self.folder, self.recipe, self.judge, Silent(), **more)
 
@@ -142,8 +145,10 @@ def desk(world: World, tmp_path: Path) -> Iterator[Desk]:
 
 def test_each_difference_becomes_a_task_once(desk: Desk) -> None:
     """Versions under pseudonyms, the agreement first, the points in the data; twice is once."""
+    assert (desk.status().open, desk.status().to_push) == (5, 5)
     pushed = desk.push()
     assert (pushed.documents, pushed.pushed, pushed.standing) == (5, 5, 0)
+    assert (desk.status().open, desk.status().to_push) == (5, 0)
     assert pushed.points == 10  # the LOC, and the relation whose argument fell
     again = desk.push()
     assert (again.pushed, again.standing, again.replaced) == (0, 5, 0)
@@ -156,7 +161,7 @@ def test_each_difference_becomes_a_task_once(desk: Desk) -> None:
     versions = {p["model_version"]: len(p["result"]) for p in task["predictions"]}
     assert versions == {"consensus": 1, "annotator-1": 3, "annotator-2": 1}
     assert "Tripoli" in task["data"]["review_points"]
-    found = review_status(desk.world.store)
+    found = desk.status()
     assert (found.open, found.decided, found.points) == (5, 0, 10)
     assert found.labels == {"LOC": 5, "visits": 5}
     assert found.pairs == {"annotator-1 · annotator-2": 10}
@@ -183,7 +188,7 @@ def test_what_the_curator_submits_is_the_decision(desk: Desk) -> None:
     assert (again.decided, again.changed, again.unchanged) == (0, 0, 1)
     pushed = desk.push()
     assert (pushed.documents, pushed.pushed, pushed.standing) == (4, 0, 4)
-    assert (review_status(desk.world.store).open, review_status(desk.world.store).decided) == (4, 1)
+    assert (desk.status().open, desk.status().decided) == (4, 1)
     standing = status(desk.world.store, desk.world.options.title)
     assert standing.annotations == 20, "what curators submit is no annotation to be judged"
 
@@ -202,7 +207,7 @@ def test_a_killed_push_loses_and_doubles_nothing(desk: Desk) -> None:
     assert at > 1
     assert desk.push().pushed == 0
     assert sorted(desk.tasks()) == [f"doc {n:03}" for n in range(0, 10, 2)]
-    assert review_status(desk.world.store).open == 5
+    assert desk.status().open == 5
 
 
 def test_a_correction_that_contradicts_the_decision_reopens_its_place_alone(desk: Desk) -> None:
@@ -341,7 +346,7 @@ def test_suspects_are_queued_once_and_their_yield_is_measured(desk: Desk) -> Non
     pinned.submit(one, Annotation.of(one, [*start.entities, mended], start.relations, start.source))
     pinned.submit(two, chosen[1].start)
     assert pinned.pull().decided == 2
-    found = review_status(store)
+    found = pinned.status()
     assert found.suspicions == {"open": 0, "error": 1, "sound": 1}
     assert found.yield_ == 0.5
     assert found.by_source["lint"]["precision"] == 0.5
