@@ -20,6 +20,7 @@ from curate.model import Annotation, Entity, Relation
 
 _UNSAFE = re.compile(r"[<>&\"'\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}\Z")
+_LANGUAGE = re.compile(r"[a-z]{2,3}\Z")
 MAX_NAME_LENGTH = 64
 
 
@@ -256,6 +257,13 @@ class _SchemaReader:
             optional=("version", "language", "title", "instructions", "relations"),
         )
         name = self._name(fields["name"], "schema")
+        if name.startswith(".") or "/" in name or "\\" in name:
+            self._refuse(fields["name"], f"schema name {name!r} cannot be part of a file name")
+        language = self._text(fields, "language", "xx")
+        if not _LANGUAGE.match(language):
+            self._refuse(
+                fields["language"], f"language {language!r} is no code of two or three letters"
+            )
         entities = [self._entity(node) for node in self._sequence(fields["entities"], "entities")]
         if not entities:
             self._refuse(fields["entities"], "a schema needs at least one entity label")
@@ -283,7 +291,7 @@ class _SchemaReader:
             entities=tuple(entities),
             relations=tuple(relations),
             version=self._text(fields, "version", "1"),
-            language=self._text(fields, "language", "xx"),
+            language=language,
             title=self._text(fields, "title", ""),
             instructions=self._text(fields, "instructions", ""),
         )

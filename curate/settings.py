@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from curate.errors import ConfigurationError, WorkspaceError
+from curate.errors import ConfigurationError, UsageError, WorkspaceError
 
 FILE = "curate.toml"
 _SECRET_WORDS = ("token", "api_key", "apikey", "password", "secret")
@@ -126,6 +126,23 @@ def read_settings(workspace: Path) -> Settings:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(f"{key}: {first['msg'].lower()}", path=path) from None
+
+
+def check_choices(corpus: str, language: str, project: str) -> None:
+    """Refuse what a new ``curate.toml`` could not say.  Raises UsageError naming the option."""
+    wanted: dict[str, tuple[type[_Section], dict[str, str]]] = {
+        "corpus": (CorpusSettings, {"name": corpus}),
+        "language": (CorpusSettings, {"language": language}),
+        "project": (StudioSettings, {"project": project}),
+    }
+    for option, (section, values) in wanted.items():
+        try:
+            section.model_validate(values)
+        except ValidationError as error:
+            said = error.errors(include_url=False, include_input=False, include_context=False)
+            raise UsageError(
+                f"--{option} {next(iter(values.values()))!r} will not do: {said[0]['msg'].lower()}"
+            ) from None
 
 
 def _override(raw: dict[str, Any]) -> None:

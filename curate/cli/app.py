@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from curate import __version__
-from curate.cli.boundary import guarded
+from curate.cli.boundary import guarded, prepare_streams
 from curate.cli.common import Context
 from curate.errors import UsageError
 
@@ -79,6 +79,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> None:
     """The console script."""
+    prepare_streams()
     sys.exit(run())
 
 

@@ -17,6 +17,17 @@ INTERRUPTED = 130
 BUG = 70
 
 
+def prepare_streams() -> None:
+    """No character and no closed stream may end a command: what a terminal cannot show is
+    escaped, and what nobody reads goes nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def guarded(run: Callable[[], int | None]) -> int:
     """Run a command; whatever goes wrong ends in one sentence on stderr and an exit code."""
     try:
@@ -46,6 +57,12 @@ def _system(error: OSError) -> int:
         errno.EPERM: "permission denied; check the owner and mode of the file or folder",
         errno.EROFS: "the file system is read-only",
         errno.EMFILE: "too many open files",
+        errno.ENOENT: "there is no such file or folder",
+        errno.ENOTDIR: "a part of this path is no folder",
+        errno.EISDIR: "is a folder; name a file",
+        errno.EEXIST: "exists already",
+        errno.ENAMETOOLONG: "the name is too long for this file system",
+        errno.ELOOP: "the links of this path go in a circle",
     }
     message = known.get(error.errno or 0)
     if message is None:

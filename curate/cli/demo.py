@@ -132,7 +132,7 @@ class _Demo:
             # Two annotators and nobody to adjudicate: the demo lets the first decide, and the
             # release says so.
             Choices("sahel", "fr", "curate sahel", pinned="first", first="annotator-1"),
-            [schema.with_suffix(".xml"), schema.with_name("guidelines.md")],
+            [schema.with_name("guidelines.md")],
         )
 
     def _annotate(self, sample: Path) -> dict[str, int]:

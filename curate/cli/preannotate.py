@@ -58,6 +58,7 @@ def preannotate(
         limit=limit,
         min_score=min_score,
         force=force,
+        chosen=model is not None,
     )
 
     def table(console: Console) -> None:

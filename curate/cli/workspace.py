@@ -40,6 +40,7 @@ def init(
     from curate.flows.init import init as flow
     from curate.resources import default_schema
     from curate.schema import read_schema
+    from curate.settings import check_choices
     from curate.store.engine import sqlite_url
 
     context = context_of(ctx)
@@ -47,18 +48,14 @@ def init(
     schema_file = schema or default_schema()
     companions = []
     if schema is None:
-        names = (schema_file.with_suffix(".xml"), schema_file.with_name("guidelines.md"))
-        companions = [path for path in names if path.exists()]
+        guidelines = schema_file.with_name("guidelines.md")
+        companions = [guidelines] if guidelines.exists() else []
     url = context.environment.curate_database_url.get_secret_value() or sqlite_url(
         workspace / ".curate" / "store.db"
     )
-    result = flow(
-        workspace,
-        schema_file,
-        url,
-        choices(read_schema(schema_file), corpus, language, project),
-        companions,
-    )
+    chosen = choices(read_schema(schema_file), corpus, language, project)
+    check_choices(chosen.corpus, chosen.language, chosen.project)
+    result = flow(workspace, schema_file, url, chosen, companions)
 
     def table(console: Console) -> None:
         if not result.created:

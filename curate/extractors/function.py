@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.errors import ConfigurationError, DataError
+from curate.errors import ConfigurationError, CurateError, DataError
 from curate.extractors.interface import Extractor
 from curate.interchange import parse_record
 from curate.model import Annotation, Document, Source
@@ -39,11 +40,24 @@ class Function:
                 yield document
 
         source = Source.model(self.name, self.version, self.digest)
-        for answer in self.call(passed()):
+        for answer in self._answers(passed()):
             if isinstance(answer, Annotation):
                 yield answer
             else:
                 yield from_record(answer, asked, source)
+
+    def _answers(self, documents: Iterable[Document]) -> Iterator[Any]:
+        """What the function gives; what it raises is told with its place, not as a bug of ours."""
+        try:
+            yield from self.call(documents)
+        except CurateError:
+            raise
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            raise ConfigurationError(
+                f"extractor {self.name} failed with {type(error).__name__} at {place.filename}:"
+                f"{place.lineno}; it takes an iterable of documents and gives annotations"
+            ) from None
 
 
 def from_record(

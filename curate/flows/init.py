@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from curate.errors import DataError, WorkspaceError
+from curate.errors import WorkspaceError
+from curate.labelstudio.config import render_config
 from curate.schema import LabelSchema, read_schema
 from curate.store import Store
 
@@ -16,20 +18,20 @@ _TOML = """\
 # LABEL_STUDIO_API_KEY and CURATE_DATABASE_URL come from the environment.
 
 [corpus]
-name = "{corpus}"
-schema_file = "label_configs/{schema}"
-language = "{language}"
+name = {corpus}
+schema_file = {schema}
+language = {language}
 salt = "curate"                                # of the hash that assigns splits
 splits = {{ train = 70, dev = 15, test = 15 }}   # per cent of near-duplicate groups
 
 [studio]
-project = "{project}"
+project = {project}
 overlap = 1                                    # annotators a task
 
 [consensus]
 rule = "unanimous"                             # | majority | weighted: decides what it can
-pinned = "{pinned}"                                    # decides everything: "" | a rule | first
-first = "{first}"                                     # the pseudonym that decides under "first"
+pinned = {pinned}                                    # decides everything: "" | a rule | first
+first = {first}                                     # the pseudonym that decides under "first"
 """
 _GITIGNORE = "# working memory of curate: store, embedded Label Studio, caches\n.curate/\nmodels/\n"
 
@@ -69,32 +71,32 @@ def init(
 ) -> InitResult:
     """Make ``workspace`` usable; files that exist are left as they are.
 
-    ``companions`` are files copied beside the schema (its Label Studio configuration, the
-    guidelines).  Raises DataError where the schema cannot be read, WorkspaceError where the folder
-    cannot be one.
+    ``companions`` are files copied beside the schema (the guidelines).  Raises DataError where the
+    schema cannot be read, WorkspaceError where the folder cannot be one.
     """
     schema = read_schema(schema_file)
     if workspace.exists() and not workspace.is_dir():
         raise WorkspaceError("is a file; a workspace is a folder", path=workspace)
     created: list[str] = []
+    name = f"{schema.name}.yaml"
     for folder in ("label_configs", f"gold/{chosen.corpus}", ".curate"):
         (workspace / folder).mkdir(parents=True, exist_ok=True)
     (workspace / ".curate").chmod(0o700)
-    name = f"{schema.name}.yaml"
-    if "/" in name or name.startswith("."):
-        raise DataError(f"schema name {schema.name!r} cannot be a file name; rename the schema")
-    files = {f"label_configs/{name}": schema_file.read_bytes()}
+    files = {
+        f"label_configs/{name}": schema_file.read_bytes(),
+        f"label_configs/{schema.name}.xml": render_config(schema).encode(),
+    }
     files.update({f"label_configs/{c.name}": c.read_bytes() for c in companions})
     files[".gitignore"] = _GITIGNORE.encode()
     # A release is known by its bytes: Git must not turn its line ends.
     files["gold/.gitattributes"] = b"* -text\n"
     files["curate.toml"] = _TOML.format(
-        corpus=chosen.corpus,
-        schema=name,
-        language=chosen.language,
-        project=chosen.project.replace('"', ""),
-        pinned=chosen.pinned,
-        first=chosen.first,
+        corpus=_quoted(chosen.corpus),
+        schema=_quoted(f"label_configs/{name}"),
+        language=_quoted(chosen.language),
+        project=_quoted(chosen.project),
+        pinned=_quoted(chosen.pinned),
+        first=_quoted(chosen.first),
     ).encode()
     for relative, content in files.items():
         if _write_new(workspace / relative, content):
@@ -104,6 +106,11 @@ def init(
     if fresh and (workspace / ".curate/store.db").exists():
         created.append(".curate/store.db")
     return InitResult(workspace, tuple(created))
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML: JSON's escapes are among TOML's."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _write_new(path: Path, content: bytes) -> bool:

@@ -68,11 +68,14 @@ def preannotate(
     limit: int | None = None,
     min_score: float | None = None,
     force: bool = False,
+    chosen: bool = True,
 ) -> Preannotated:
     """Ask the extractor about every document it has not answered, and keep the answers.
 
     Committed in batches, so that an interrupted run goes on where it stopped.  ``force`` asks
-    about all documents and replaces what this model said before.
+    about all documents and replaces what this model said before.  From then on ``push`` shows this
+    model's predictions; where the user did not choose the model (``chosen``), only if there was
+    something to predict.
     """
     model = source_of(extractor)
     if min_score is not None:
@@ -111,11 +114,15 @@ def preannotate(
                 unit.predictions.put(found)
                 unit.commit()
             predicted += len(found)
-    with store.write() as unit:
-        # Only now: what `push` shows changes from one complete model to the next.  `evaluate`
-        # keeps predictions, too, and must not change what annotators see.
-        unit.sync.choose_run(model)
-        unit.commit()
+    if chosen or predicted:
+        with store.write() as unit:
+            # Only now: what `push` shows changes from one complete model to the next.  `evaluate`
+            # keeps predictions, too, and must not change what annotators see.
+            before = unit.sync.current_run()
+            unit.sync.choose_run(model)
+            unit.commit()
+        if before is not None and before[1].name != model.name:
+            reporter.step(f"push will show the predictions of {model}, no longer of {before[1]}")
     if misfits.total:
         worst = max(misfits.counts.items(), key=lambda pair: pair[1])
         reporter.warn(

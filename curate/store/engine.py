@@ -160,9 +160,17 @@ def integrity(connection: Connection) -> list[str]:
 
 
 def create_all(engine: Engine) -> None:
-    """Bring an empty database, or one with an older store, to this version."""
+    """Bring an empty database, or one with an older store, to this version.
+
+    Raises WorkspaceError for a database that holds something else.
+    """
     from curate.store.migrations import upgrade
 
+    if version_of(engine) is None and not is_empty(engine):
+        raise WorkspaceError(
+            "the database holds tables that are not curate's; name an empty database in "
+            "CURATE_DATABASE_URL"
+        )
     with translated(engine):
         upgrade(engine)
 

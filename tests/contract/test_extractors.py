@@ -32,6 +32,7 @@ from curate.model import Document, Source
 from curate.resources import default_schema, resource
 from curate.schema import read_schema
 from curate.testing import ExtractorContract
+from tests.conftest import Curate
 
 SCHEMA = read_schema(default_schema())
 
@@ -185,3 +186,14 @@ def test_a_wrong_function_is_named(reference: str, message: str) -> None:
     """What is missing stands in the message."""
     with pytest.raises(ConfigurationError, match=message):
         load_function(reference)
+
+
+def test_what_a_function_raises_is_told_with_its_place_and_is_no_bug_of_ours(
+    curate: Curate, tmp_path: Path
+) -> None:
+    """`os:system` is a function, but no extractor."""
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text('{"id": "a", "text": "Alger", "entities": []}\n')
+    result = curate("evaluate", "os:system", "--gold", gold)
+    assert result.code == 3
+    assert "os:system failed with TypeError at" in result.err

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from curate.resources import default_schema
+from curate.settings import read_settings
 from tests.conftest import Curate
 
 ENGLISH = """\
@@ -71,6 +74,88 @@ def test_init_refuses_a_file_and_a_bad_schema(curate: Curate, tmp_path: Path) ->
     assert result.code == 3
     assert "bad.yaml:1: " in result.err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--language", 'x"y'),
+        ("--project", "ab"),
+        ("--corpus", "../x"),
+        ("--corpus", "Ünfug"),
+        ("--project", "x" * 51),
+    ],
+)
+def test_init_refuses_what_it_could_not_read_again(
+    curate: Curate, tmp_path: Path, options: tuple[str, str]
+) -> None:
+    """Refused before anything is made."""
+    result = curate("init", *options, tmp_path / "new")
+    assert result.code == 2
+    assert options[0] in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_any_title_is_read_back_as_it_was_given(curate: Curate, tmp_path: Path) -> None:
+    title = 'a"b\\c é\u2028🇱🇾'
+    assert curate("init", tmp_path / "w", "--project", title).code == 0
+    assert read_settings(tmp_path / "w").studio.project == title
+    assert curate("-w", tmp_path / "w", "db", "check").code == 0
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/b", ".hidden", "a\\\\b"])
+def test_a_schema_name_never_becomes_a_path(curate: Curate, tmp_path: Path, name: str) -> None:
+    schema = tmp_path / "s.yaml"
+    schema.write_text(ENGLISH.replace("name: firms", f'name: "{name}"'))
+    assert curate("schema", "check", schema).code == 3
+    assert curate("init", "--schema", schema, tmp_path / "deep" / "er").code == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_a_fresh_workspace_with_ones_own_schema_is_sound(curate: Curate, tmp_path: Path) -> None:
+    """Its Label Studio configuration is rendered at once."""
+    schema = tmp_path / "mine.yaml"
+    schema.write_text(ENGLISH)
+    assert curate("init", tmp_path / "en", "--schema", schema).code == 0
+    assert curate("-w", tmp_path / "en", "schema", "render", "--check").code == 0
+    wrong = [
+        c for c in curate("-w", tmp_path / "en", "doctor", "--json").json["checks"] if not c["ok"]
+    ]
+    assert [check["name"] for check in wrong] == ["Label Studio"]
+
+
+def test_init_where_no_folder_can_be_is_a_sentence(curate: Curate) -> None:
+    result = curate("init", "/proc/curate-test")
+    assert result.code == 3
+    assert "/proc/curate-test" in result.err
+
+
+def test_a_database_of_somebody_else_is_not_taken_over(
+    curate: Curate, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE documents (id)")
+    connection.close()
+    monkeypatch.setenv("CURATE_DATABASE_URL", f"sqlite:///{other}")
+    result = curate("-w", workspace, "db", "upgrade")
+    assert result.code == 3
+    assert "not curate's" in result.err
+
+
+@pytest.mark.parametrize(
+    "shell", ['"$0" -m curate "$@" >&-', 'PYTHONIOENCODING=ascii "$0" -m curate "$@"']
+)
+def test_a_closed_or_narrow_output_is_no_bug(shell: str, workspace: Path) -> None:
+    """What cannot be shown is escaped; what nobody reads goes nowhere."""
+    run = subprocess.run(
+        ["sh", "-c", shell, sys.executable, "-w", str(workspace), "gold", "show", "1.0.0", "😀"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 3
+    assert "bug" not in run.stderr
 
 
 def test_schema_check_names_file_and_line(curate: Curate, tmp_path: Path) -> None:

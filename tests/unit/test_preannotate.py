@@ -129,6 +129,24 @@ def test_evaluating_a_model_does_not_change_what_push_shows(store: Store) -> Non
     assert current[1] == shown
 
 
+def test_a_run_that_predicts_nothing_leaves_what_push_shows(store: Store) -> None:
+    """Without a model named, only new predictions change what annotators see."""
+    flow.preannotate(store, Fixed(), SCHEMA, Silent(), chosen=False)
+    better = flow.preannotate(store, Fixed("better"), SCHEMA, Silent()).model
+
+    def shown() -> Source:
+        with store.read() as unit:
+            current = unit.sync.current_run()
+        assert current is not None
+        return current[1]
+
+    assert shown() == better
+    assert flow.preannotate(store, Fixed(), SCHEMA, Silent(), chosen=False).predicted == 0
+    assert shown() == better
+    assert flow.preannotate(store, Fixed(), SCHEMA, Silent()).predicted == 0
+    assert shown().name == "fixed"
+
+
 def test_an_unasked_a_doubled_and_a_missing_answer_are_refused() -> None:
     """Exactly one answer for each document."""
     documents = [Document.of("a", id="1"), Document.of("b", id="2")]
