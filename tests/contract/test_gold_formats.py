@@ -351,6 +351,8 @@ def test_a_brat_folder_of_others_is_read(tmp_path: Path) -> None:
         ("T1\tPER 0 3;11 14\tAli\n", "discontinuous"),
         ("R1\tx Arg1:T1 Arg2:T2\n", "no entity"),
         ("T1\n", "needs a label"),
+        ("T1\tPER 0 3\tBob\n", "says 'Bob', but the text has 'Ali' at 0–3"),
+        ("T1\tPER 0 3\t\n", "says ''"),
     ],
 )
 def test_what_does_not_fit_in_brat_is_named(tmp_path: Path, ann: str, reason: str) -> None:
@@ -360,6 +362,36 @@ def test_what_does_not_fit_in_brat_is_named(tmp_path: Path, ann: str, reason: st
         list(brat.read(tmp_path, source=DESK))
     assert error.value.line == 1
     assert Path(str(error.value.path)).name == "a.ann"
+
+
+@pytest.mark.parametrize(
+    "ann",
+    [
+        "T1\tPER 0 3\tAli\nT1\tORG 13 16\tONU\n",
+        "T1\tPER 0 3\tAli\nT1\tPER 0 3\tAli\n",
+        "R1\tx Arg1:T1 Arg2:T2\nR1\tx Arg1:T2 Arg2:T1\nT1\tPER 0 3\tAli\nT2\tORG 13 16\tONU\n",
+    ],
+)
+def test_an_id_that_stands_twice_in_brat_is_named(tmp_path: Path, ann: str) -> None:
+    """No entity or relation gives way to another of the same id without a word."""
+    _write(tmp_path / "a.txt", "Ali dirige l’ONU.")
+    _write(tmp_path / "a.ann", ann)
+    with pytest.raises(DataError, match=r"stands twice, first on line 1") as error:
+        list(brat.read(tmp_path, source=DESK))
+    assert error.value.line == 2
+    assert Path(str(error.value.path)).name == "a.ann"
+
+
+def test_words_that_differ_in_white_space_only_are_brat_s_way(tmp_path: Path) -> None:
+    """A line of brat's shows a line break, a tab or a run of spaces as it can."""
+    _write(tmp_path / "a.txt", "Ali\nBarka\u200f et l’Union \t du  Maghreb, cafe\u0301.")
+    _write(
+        tmp_path / "a.ann",
+        "T1\tPER 0 9\tAli Barka\nT2\tORG 14 35\tl’Union \t du Maghreb\r\nT3\tLOC 37 42\tcafé\n"
+        "T4\tPER 0 3\nT5\tPER 4 10\tBarka\n",
+    )
+    [record] = brat.read(tmp_path, source=DESK)
+    assert [e.end for e in record.annotation.entities] == [3, 9, 10, 35, 41]
 
 
 def test_a_conll_file_of_others_is_read(tmp_path: Path) -> None:

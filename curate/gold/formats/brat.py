@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
@@ -27,6 +28,7 @@ from curate.schema import LabelSchema
 
 MAP = "curate.json"
 _LABEL = re.compile(r"[^A-Za-z0-9_-]")
+_BREAK = re.compile(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
 def export(
@@ -91,7 +93,7 @@ def _ann(gold: GoldDocument, labels: Mapping[str, str], loss: Loss) -> str:
         name = names[entity.key]
         parts = _fragments(text, entity)
         spans = ";".join(f"{start} {end}" for start, end in parts)
-        shown = " ".join(text[start:end] for start, end in parts)
+        shown = _BREAK.sub(" ", " ".join(text[start:end] for start, end in parts))
         rows.append(f"{name}\t{labels[entity.label]} {spans}\t{shown}")
         if entity.canonical is not None:
             line = " ".join(entity.canonical.split())
@@ -210,11 +212,16 @@ def _record(
     entities: dict[str, Entity] = {}
     links: list[tuple[int, list[str]]] = []
     notes: dict[str, str] = {}
+    seen: dict[str, int] = {}
     for number, line in enumerate(_text(path).split("\n"), start=1):
         cells = line.rstrip("\r").split("\t")
         try:
             if not line.strip():
                 continue
+            if line[0] in "TR":
+                first = seen.setdefault(cells[0], number)
+                if first != number:
+                    raise DataError(f"{cells[0]} stands twice, first on line {first}")
             if line[0] == "T":
                 entity = _entity(cells, raw, labels)
                 if offsets is not None:
@@ -271,7 +278,20 @@ def _entity(cells: list[str], text: str, labels: Mapping[str, str]) -> Entity:
         raise DataError(
             f"{cells[0]} spans {start}–{end}, outside the text of {len(text)} characters"
         )
+    if len(cells) > 2 and len(spans) == 1:
+        shown, there = "\t".join(cells[2:]), text[start:end]
+        if _bare(shown) != _bare(there):
+            raise DataError(
+                f"{cells[0]} says {shown!r}, but the text has {there!r} at {start}–{end}; "
+                "mend the offsets or the words"
+            )
     return Entity(start, end, labels.get(parts[0], parts[0]))
+
+
+def _bare(words: str) -> str:
+    """The words in NFC without what is not seen: a line cannot show line breaks as they are."""
+    seen = "".join(c for c in words if not c.isspace() and unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFC", seen)
 
 
 def _relation(
