@@ -365,23 +365,39 @@ def lint(
     ] = None,
     rule: Annotated[list[str] | None, typer.Option(help="Only these rules.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many findings to show.")] = 100,
+    push: Annotated[
+        bool,
+        typer.Option("--push", help="Send the places found in the store's decisions to review."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """What looks wrong, the surest first; exits 1 if anything does."""
+    from curate.errors import UsageError
     from curate.flows.gold_lint import lint_set, lint_store
 
     context = context_of(ctx)
+    if push and gold is not None:
+        raise UsageError("--push sends the store's own decisions to review: leave the release out")
     if gold is None:
         findings = lint_store(context.store, context.schema, _judge(context), rule)
     else:
         opened = _open(ctx, gold)
         findings = lint_set(opened, _schema(ctx, opened), rule)
-    data = {"ok": not findings, "findings": [finding.as_dict() for finding in findings]}
+    data: dict[str, Any] = {
+        "ok": not findings,
+        "findings": [finding.as_dict() for finding in findings],
+    }
+    if push and findings:
+        from curate.cli.review import push_findings
+
+        data["pushed"] = push_findings(context, rule, len(findings))
 
     def table(console: Console) -> None:
         from curate.cli.gold_tables import lint_table
 
         lint_table(console, findings, limit)
+        if "pushed" in data:
+            console.print(f"{data['pushed']} tasks new in review: curate review status")
 
     emit(data, as_json, table)
     if findings:

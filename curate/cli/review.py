@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ from curate.cli.common import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from curate.cli.common import Context
     from curate.flows.review_pull import ReviewPulled
     from curate.flows.review_push import ReviewPushed
     from curate.flows.review_status import ReviewStatus
@@ -101,6 +103,37 @@ def push(
     emit(asdict(result), as_json, lambda console: _push_table(console, result))
     if strict and result.refused:
         raise typer.Exit(1)
+
+
+def push_findings(context: Context, rules: Sequence[str] | None, number: int) -> int:
+    """Queue what lint finds in the store's decisions; how many tasks are new."""
+    from curate.cli.gold import _judge, _recipe
+    from curate.flows.review_push import ReviewPushOptions, review_push
+    from curate.flows.review_suspects import suspects
+    from curate.gold.lint import RULES
+
+    judge, reporter = _judge(context), TerminalReporter()
+    with context.label_studio() as client:
+        found = suspects(
+            context.store,
+            context.schema,
+            judge,
+            number,
+            reporter,
+            lint_rules=tuple(rules or RULES),
+        )
+        result = review_push(
+            context.store,
+            client,
+            context.schema,
+            judge,
+            _recipe(context),
+            context.gold,
+            ReviewPushOptions(title=_title(context, None)),
+            reporter,
+            suspects=found,
+        )
+    return result.pushed
 
 
 @group.command(epilog="Example: curate review pull")

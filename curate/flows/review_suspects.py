@@ -56,9 +56,11 @@ def suspects(
     number: int,
     reporter: Reporter,
     learn: Learner | None = None,
+    lint_rules: Sequence[str] | None = None,
 ) -> list[Case]:
     """The cases of the ``number`` most suspicious places that nobody has looked at yet.
 
+    With ``lint_rules`` only what these rules of lint find counts as suspicious.
     Places that wait already count towards the number.  Without ``learn`` no model is asked.
     """
     with store.read() as unit:
@@ -79,8 +81,12 @@ def suspects(
     room = number - sum(1 for s in past if s.outcome == "open")
     if room <= 0 or not documents:
         return []
-    predictions = _cross_validated(documents, groups, learn, reporter)
-    queue = rank(_hints(documents, predictions, schema))
+    if lint_rules is not None:
+        predictions = {}
+        queue = rank(from_lint(lint(lambda: documents, schema, rules=lint_rules)))
+    else:
+        predictions = _cross_validated(documents, groups, learn, reporter)
+        queue = rank(_hints(documents, predictions, schema))
     looked_at = {(s.document_id, s.point["start"], s.point["end"]) for s in past}
     chosen: dict[str, list[Suspect]] = defaultdict(list)
     for suspect in queue:
