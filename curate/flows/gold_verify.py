@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from curate.errors import DataError, UsageError
-from curate.gold.manifest import NAME
+from curate.gold.manifest import CHANGES, DATA, NAME, PROVENANCE
 from curate.gold.verify import Verified, verify
 from curate.gold.versions import published, resolve
+
+MARKS = (NAME, *DATA, PROVENANCE, CHANGES)
+"""A folder that holds one of these is a release, whole or not."""
 
 
 def verify_gold(folder: Path | None, names: Sequence[str]) -> list[Verified]:
@@ -26,7 +29,7 @@ def verify_gold(folder: Path | None, names: Sequence[str]) -> list[Verified]:
     results = []
     for name in names:
         path = Path(name)
-        if path.is_dir() and (path / NAME).exists():
+        if path.is_dir() and any((path / part).exists() for part in MARKS):
             results.append(verify(path.resolve()))
         elif folder is not None:
             results.append(verify(resolve(folder, name)))

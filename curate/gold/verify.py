@@ -150,6 +150,9 @@ class _Verification:
         return None
 
     def _manifest(self) -> Manifest | None:
+        if not (self.folder / names.NAME).exists():
+            self._find(names.NAME, "is missing: nothing says what the release held")
+            return None
         manifest = self._guarded(names.NAME, lambda: read_manifest(self.folder, checked=False))
         if manifest is None:
             return None

@@ -189,6 +189,27 @@ def test_verify_exits_1_and_names_the_file(curate: Curate, built: Path) -> None:
     assert curate("-w", built, "gold", "verify", "1.0.0").code == 0
 
 
+def test_verify_exits_1_where_a_release_has_lost_its_manifest(
+    curate: Curate, built: Path, tmp_path: Path
+) -> None:
+    """By version, by folder, and outside a workspace; a folder of something else is no release."""
+    folder = tmp_path / "copy"
+    shutil.copytree(built / "gold" / "sahel" / "1.0.0", folder)
+    for place in (folder, built / "gold" / "sahel" / "1.0.0"):
+        (place / "manifest.json").unlink()
+    (folder / "documents.jsonl").unlink()
+    for call in (("gold", "verify", folder), ("-w", built, "gold", "verify", folder)):
+        result = curate(*call, "--json")
+        assert result.code == 1
+        [finding] = result.json["releases"][0]["findings"]
+        assert finding["file"] == "manifest.json"
+        assert "is missing" in finding["message"]
+    assert curate("-w", built, "gold", "verify", "1.0.0").code == 1
+    assert curate("-w", built, "gold", "verify").code == 1
+    (tmp_path / "other").mkdir()
+    assert curate("gold", "verify", tmp_path / "other").code == 3
+
+
 def test_a_release_is_verified_and_read_without_a_workspace(
     curate: Curate, built: Path, tmp_path: Path, gold_file: Path
 ) -> None:
