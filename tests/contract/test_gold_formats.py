@@ -219,6 +219,18 @@ def test_every_form_writes_every_split_and_an_account(
         assert form == "brat" or any(split in name for name in result.files)
 
 
+def test_jsonl_loses_the_splits_only_where_one_file_holds_several(
+    release: Path, tmp_path: Path
+) -> None:
+    """A folder with a file a split, and the file of one split, carry the splits in their names."""
+    gold = open_gold(str(release))
+    assert not export_gold(gold, "jsonl", tmp_path / "out", Silent()).loss.lost
+    assert not export_gold(gold, "jsonl", tmp_path / "t.jsonl", Silent(), split="test").loss.lost
+    [(reason, count)] = export_gold(gold, "jsonl", tmp_path / "a.jsonl", Silent()).loss.lost.items()
+    assert "split not carried" in reason
+    assert count == 12
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_export_has_the_same_bytes_twice_and_replaces_the_first(
     release: Path, tmp_path: Path, form: str
