@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -260,6 +263,29 @@ def test_an_export_never_overwrites_somebody_else_s_folder(release: Path, tmp_pa
     with pytest.raises(DataError, match="stands in the way"):
         export_gold(open_gold(str(release)), "hf", tmp_path / "mine", Silent())
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "x"
+
+
+def test_an_export_removes_what_killed_ones_left_and_no_more(release: Path, tmp_path: Path) -> None:
+    """Unfinished work of dead processes for the same target goes; all else stays."""
+    out = tmp_path / "out"
+    out.mkdir()
+    dead, alive = _finished_process(), os.getppid()
+    gone = [out / f".hf.{dead}.tmp", out / f".g.jsonl.{dead}.tmp"]
+    kept = [out / f".hf.{alive}.tmp", out / f".other.{dead}.tmp", out / f".hf.x{dead}.tmp"]
+    for path in (*gone[:1], *kept):
+        path.mkdir()
+        (path / "part").write_text("x")
+    gone[1].write_text("x")
+    for target, form in (("hf", "hf"), ("g.jsonl", "jsonl")):
+        export_gold(open_gold(str(release)), form, out / target, Silent())
+    assert not any(path.exists() for path in gone)
+    assert all((path / "part").exists() for path in kept)
+
+
+def _finished_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
 
 
 def test_a_leak_is_not_exported(release: Path, tmp_path: Path) -> None:

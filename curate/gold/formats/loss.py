@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -58,7 +60,10 @@ class Loss:
 
 @contextmanager
 def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Write a file whole or not at all; text is UTF-8 with LF."""
+    """Write a file whole or not at all; text is UTF-8 with LF.
+
+    What killed processes began to write here is removed.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
@@ -66,6 +71,7 @@ def writing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         with temporary.open(mode, **options) as stream:
             yield stream
         temporary.replace(path)
+        _remove_leftovers(path)
     except OSError as error:
         raise DiskError(f"cannot be written: {error.strerror}", path=path) from None
     finally:
@@ -81,10 +87,9 @@ def write_report(loss: Loss, path: Path) -> None:
 def new_folder(target: Path) -> Iterator[Path]:
     """A folder that appears under ``target`` when all of it is written.
 
-    An export that stood there before is replaced; a folder that holds anything else is refused.
+    An export that stood there before is replaced, and what killed exports began is removed; a
+    folder that holds anything else is refused.
     """
-    import shutil
-
     if target.exists() and not (
         target.is_dir() and (_is_ours(target) or not any(target.iterdir()))
     ):
@@ -98,10 +103,40 @@ def new_folder(target: Path) -> Iterator[Path]:
         if target.exists():
             shutil.rmtree(target)
         work.replace(target)
+        _remove_leftovers(target)
     except OSError as error:
         raise DiskError(f"cannot be written: {error.strerror}", path=target) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove the unfinished work for ``target`` of processes that are no more."""
+    unfinished = re.compile(rf"\.{re.escape(target.name)}\.([1-9][0-9]{{0,8}})\.tmp", re.ASCII)
+    found: list[tuple[os.DirEntry[str], re.Match[str] | None]] = []
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        found = [(entry, unfinished.fullmatch(entry.name)) for entry in entries]
+    for entry, match in found:
+        if match is None or _is_running(int(match[1])):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                Path(entry.path).unlink()
+
+
+def _is_running(process: int) -> bool:
+    """Whether there is such a process; where that cannot be asked, there may be."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 MARK = "LOSS.json"
