@@ -87,14 +87,7 @@ def opened(
         project, remote = found
         return project, _up_to_date(client, remote, schema, overlap, reporter), False
     workspace = _workspace(store)
-    remote_found, others = projects.find_ours(client, title, workspace)
-    if remote_found is None and adopt:
-        remote_found = projects.adoptable(client, title)
-    elif remote_found is None and others:
-        raise DataError(
-            f"there is a project {title!r} on {client.url} that this workspace did not make; "
-            "choose another title with --project, or take it over with --adopt"
-        )
+    remote_found = _unknown_here(client, title, workspace, adopt)
     new = remote_found is None
     if remote_found is None:
         reporter.step(f"creating project {title!r} on {client.url}")
@@ -105,6 +98,53 @@ def opened(
     if not new:
         remote_found = _up_to_date(client, remote_found, schema, overlap, reporter)
     return project, remote_found, new
+
+
+def foreseen(
+    store: Store,
+    client: LabelStudio,
+    schema: LabelSchema,
+    title: str,
+    *,
+    overlap: int | None,
+    adopt: bool = False,
+    recreate: bool = False,
+) -> tuple[StudioProject | None, projects.Remote | None]:
+    """What :func:`opened` would find, as the store and the server know it; nothing is written.
+
+    Raises what it would raise.
+    """
+    try:
+        found = known(store, client, title)
+    except DataError:
+        if not recreate:
+            raise
+        found = None
+    project, remote = (None, None) if found is None else found
+    if remote is None:
+        with store.read() as unit:
+            mark = unit.facts.get(_WORKSPACE)
+        remote = _unknown_here(client, title, mark if isinstance(mark, str) else None, adopt)
+    if remote is not None:
+        _, removes = projects.wanted_changes(remote, schema, overlap)
+        if removes:
+            projects.refuse_orphans(client, remote, schema)
+    return project, remote
+
+
+def _unknown_here(
+    client: LabelStudio, title: str, workspace: str | None, adopt: bool
+) -> projects.Remote | None:
+    """The project of this title that the store does not know of and may take, if there is one."""
+    found, others = projects.find_ours(client, title, workspace)
+    if found is None and adopt:
+        return projects.adoptable(client, title)
+    if found is None and others:
+        raise DataError(
+            f"there is a project {title!r} on {client.url} that this workspace did not make; "
+            "choose another title with --project, or take it over with --adopt"
+        )
+    return found
 
 
 def _up_to_date(

@@ -388,9 +388,17 @@ class _Push:
 def _dry_run(
     store: Store, client: LabelStudio, schema: LabelSchema, options: PushOptions
 ) -> PushResult:
-    """Exact counts, and nothing written here or there."""
-    found = projects_flow.known(store, client, options.title)
-    number = -1 if found is None else found[0].id
+    """Exact counts, or the error that the push would end with; nothing written here or there."""
+    project, remote = projects_flow.foreseen(
+        store,
+        client,
+        schema,
+        options.title,
+        overlap=options.overlap,
+        adopt=options.adopt,
+        recreate=options.recreate,
+    )
+    number = -1 if project is None else project.id
     with store.read() as unit:
         current = unit.sync.current_run()
         run = None if current is None else current[0]
@@ -414,8 +422,8 @@ def _dry_run(
                 fit += lane != "blind"
         free, kept = (0, 0) if run is None else unit.sync.count_outdated(number, run)
     begun = 0
-    if found is not None and run is not None and free:
-        outbox, after = Outbox(client, found[0].project_id), 0
+    if project is not None and run is not None and free:
+        outbox, after = Outbox(client, project.project_id), 0
         while True:
             with store.read() as unit:
                 batch = unit.sync.outdated(number, run, after, PREDICTIONS_PER_CALL)
@@ -425,9 +433,9 @@ def _dry_run(
             begun += len(outbox.begun([task_id for task_id, _ in batch]))
     return PushResult(
         project=options.title,
-        project_id=None if found is None else found[0].project_id,
+        project_id=None if remote is None else remote.id,
         url=client.url,
-        created=found is None,
+        created=remote is None,
         pushed=len(chosen),
         with_predictions=fit,
         waiting=len(planned) - len(chosen),

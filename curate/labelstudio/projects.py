@@ -45,13 +45,17 @@ def find(client: LabelStudio, project_id: int, made_at: str) -> Remote | None:
     return remote if remote.made_at == made_at else None
 
 
-def find_ours(client: LabelStudio, title: str, workspace: str) -> tuple[Remote | None, int]:
-    """The project of this title that this workspace made, and how many others bear the title."""
+def find_ours(client: LabelStudio, title: str, workspace: str | None) -> tuple[Remote | None, int]:
+    """The project of this title that this workspace made, and how many others bear the title.
+
+    ``workspace``: None for one that has made none yet.
+    """
     named = [_remote(record) for record in client.projects(title=title)]
     ours = [
         remote
         for remote in named
-        if str(remote.record.get("description") or "") == _MARK + workspace
+        if workspace is not None
+        and str(remote.record.get("description") or "") == _MARK + workspace
     ]
     return (ours[0] if ours else None), len(named) - len(ours)
 

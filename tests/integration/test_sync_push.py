@@ -188,8 +188,14 @@ def test_a_schema_that_would_orphan_annotations_is_refused_with_the_counts(world
         world.annotate(task)
     narrow = LabelSchema("test", (EntityType("PER"),))
     world.schema = narrow
-    with pytest.raises(DataError, match=r"LOC \(3×\), visits \(3×\)"):
-        world.push()
+    world.proxy.log.clear()
+    refusals = []
+    for dry_run in (True, False):
+        with pytest.raises(DataError, match=r"LOC \(3×\), visits \(3×\)") as refused:
+            world.push(dry_run=dry_run)
+        refusals.append(str(refused.value))
+    assert refusals[0] == refusals[1]
+    assert world.proxy.writes() == []
     assert "LOC" in world.real.project(world.project_id)["label_config"]
     wider = LabelSchema("test", (*SCHEMA.entities, EntityType("ORG")), SCHEMA.relations)
     world.schema = wider
@@ -218,8 +224,10 @@ def test_a_deleted_project_is_not_guessed_away(world: World) -> None:
     """What was pushed to it is not pushed again until the user says so."""
     world.push()
     world.real.delete_project(world.project_id)
-    with pytest.raises(DataError, match="--recreate"):
-        world.push()
+    for dry_run in (True, False):
+        with pytest.raises(DataError, match="--recreate"):
+            world.push(dry_run=dry_run)
+    assert world.push(recreate=True, dry_run=True).pushed == 10
     assert world.push(recreate=True).pushed == 10
     world.assert_each_once(10)
 
@@ -229,8 +237,9 @@ def test_a_project_of_another_workspace_is_not_taken_by_chance(make_world: MakeW
     first, second = make_world(5), make_world(5)
     first.push()
     second.options = first.options
-    with pytest.raises(DataError, match="--adopt"):
-        second.push()
+    for dry_run in (True, False):
+        with pytest.raises(DataError, match="--adopt"):
+            second.push(dry_run=dry_run)
     result = second.push(adopt=True)
     assert (result.recovered, result.pushed) == (5, 0)
     second.assert_each_once(5)
