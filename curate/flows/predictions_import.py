@@ -46,7 +46,7 @@ def import_predictions(
 
     The run's digest is that of the file's content; its name is the file's stem by default.
     Ids must be those of ingested documents, and texts equal.  Raises DataError for a file that
-    holds no prediction for any document of the store.
+    holds no prediction for any document of the store, or no line that is right.
     """
     reporter = reporter or Silent()
     model = Source.model(_checked("name", name or path.stem), version or "", _digest(path))
@@ -54,10 +54,10 @@ def import_predictions(
         _checked("version", version)
     imported = unchanged = 0
     unknown: list[str] = []
-    refused: list[str] = []
+    refused: list[DataError] = []
 
     def refuse(error: DataError) -> None:
-        refused.append(str(error))
+        refused.append(error)
         reporter.warn(str(error))
 
     with reporter.progress("importing") as advance:
@@ -92,6 +92,13 @@ def import_predictions(
                     unit.sync.choose_run(model)
                 unit.commit()
             advance(len(batch))
+    if not imported + unchanged and refused and not unknown:
+        first, more = refused[0], len(refused) - 1
+        raise DataError(
+            first.message + (f" (and {more} more)" if more else ""),
+            path=first.path,
+            line=first.line,
+        )
     if not imported + unchanged:
         raise DataError(
             "no line holds a prediction for a document of the store"
@@ -103,7 +110,7 @@ def import_predictions(
         reporter.warn(
             f"{len(unknown)} documents of {path.name} are not in the store, {unknown[0]!r} for one"
         )
-    return Imported(model, imported, unchanged, tuple(unknown), tuple(refused))
+    return Imported(model, imported, unchanged, tuple(unknown), tuple(map(str, refused)))
 
 
 def _same(old: Annotation | None, new: Annotation) -> bool:

@@ -138,6 +138,22 @@ def test_a_file_of_unknown_documents_is_refused(
     assert "curate ingest" in result.err
 
 
+def test_a_file_whose_every_line_is_wrong_ends_with_the_first_error(
+    curate: Curate, folder: Path, tmp_path: Path
+) -> None:
+    """Exit 3 with file, line and what is wrong; nothing about ingesting, which would not help."""
+    wrong = [record for record, _ in BAD.values() if record != BAD["another text"][0]]
+    path = write(tmp_path / "wrong.jsonl", *wrong)
+    result = curate("-w", folder, "predictions", "import", path)
+    assert result.code == 3
+    last = " ".join(result.err.split())
+    assert "wrong.jsonl:1: " in last
+    assert f"(and {len(wrong) - 1} more)" in last
+    assert "curate ingest" not in last
+    single = curate("-w", folder, "predictions", "import", write(tmp_path / "one.jsonl", [1]))
+    assert (single.code, "more)" in single.err) == (3, False)
+
+
 @pytest.mark.parametrize("name", ["missing.jsonl", "."])
 def test_a_file_that_is_none_is_refused(
     curate: Curate, folder: Path, tmp_path: Path, name: str
