@@ -238,7 +238,10 @@ def _open(path: Path) -> Any:
 
 
 def parse_line(raw: bytes, number: int = 0) -> dict[str, Any] | None:
-    """The JSON object of a line; None for an empty one.  Raises DataError without a place."""
+    """The JSON object of a line; None for an empty one.
+
+    Raises DataError without a place, for a key that stands twice in an object too.
+    """
     if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
         raw = raw[3:]
     if not raw.strip():
@@ -250,7 +253,7 @@ def parse_line(raw: bytes, number: int = 0) -> dict[str, Any] | None:
             f"byte {error.start + 1} of the line is not UTF-8; save the file as UTF-8"
         ) from None
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
     except json.JSONDecodeError as error:
         raise DataError(f"malformed JSON at column {error.colno}: {error.msg}") from None
     except RecursionError:
@@ -259,6 +262,17 @@ def parse_line(raw: bytes, number: int = 0) -> dict[str, Any] | None:
         raise DataError(f"malformed JSON: {error}") from None
     if not isinstance(value, dict):
         raise DataError("the line is not a JSON object")
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise DataError(f"the key {key!r} stands twice in one object; leave one")
+            seen.add(key)
     return value
 
 

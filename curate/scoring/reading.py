@@ -109,7 +109,7 @@ class AnnotatedSet:
             value = from_json(raw, allow_inf_nan=False)
         except ValueError:
             value = None
-        if value is not None and type(value) is dict and self._quickly(value, number):
+        if value is not None and type(value) is dict and self._quickly(value, raw, number):
             return
         parsed = parse_line(raw, number)
         if parsed is None:
@@ -117,7 +117,7 @@ class AnnotatedSet:
         record = parse_record(parsed, _NOBODY, line=number)
         self.add(record.document, record.annotation, line=number, duplicates=record.duplicates)
 
-    def _quickly(self, value: dict[str, Any], number: int) -> bool:
+    def _quickly(self, value: dict[str, Any], raw: bytes, number: int) -> bool:
         """Take the line if it is beyond doubt; nothing is changed where it is not."""
         if not value.keys() <= _KEYS:
             return False
@@ -137,9 +137,10 @@ class AnnotatedSet:
             return False
         collector = self.collector
         base = len(collector.start)
-        entities = value.get("entities") or []
-        relations = value.get("relations") or []
-        chains = value.get("chains") or []
+        entities, relations, chains = (
+            [] if (rows := value.get(key)) is None else rows
+            for key in ("entities", "relations", "chains")
+        )
         if type(entities) is not list or type(relations) is not list or type(chains) is not list:
             return False
         try:
@@ -155,6 +156,8 @@ class AnnotatedSet:
             if not (set(map(type, chains)) <= {list}):
                 return False
         except (KeyError, TypeError):
+            return False
+        if not _keys_are_distinct(raw, value, entities, relations):
             return False
         self._check_new(document_id)
         first = collector.open(document_id)
@@ -173,6 +176,32 @@ class AnnotatedSet:
 
 
 _NAN = float("nan")
+
+
+def _keys_are_distinct(
+    raw: bytes, value: dict[str, Any], entities: list[Any], relations: list[Any]
+) -> bool:
+    """Whether no key stood twice in an object of the line, told by its colons.
+
+    Parsing keeps the last of equal keys.  What the line has in colons beyond those of the keys and
+    strings that were kept belongs to keys that were not; only an escaped colon could hide one.
+    """
+    if b"\\u003a" in raw or b"\\u003A" in raw:
+        return False
+    colons = raw.count(b":")
+    found = len(value) + sum(map(len, entities)) + sum(map(len, relations))
+    found += sum(map(_colons, (value["text"], value["id"], value.get("source"), value.get("meta"))))
+    return found == colons or _colons(value) == colons
+
+
+def _colons(value: Any) -> int:
+    """The colons of a JSON value when it is written: one a key, and those of strings."""
+    if type(value) is str:
+        return value.count(":")
+    if type(value) is dict:
+        inside = sum(map(_colons, value)) + sum(map(_colons, value.values()))
+        return len(value) + inside
+    return sum(map(_colons, value)) if type(value) is list else 0
 
 
 def _entities(

@@ -190,3 +190,21 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write(path, failing())  # type: ignore[arg-type]
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"id":"d","id":"d","text":"a"}',
+        '{"id":"d","text":"abc","entities":[{"id":"e","id":"f","start":0,"end":1,"label":"A"}]}',
+        '{"text":"a","meta":{"x":{"id":1,"\\u0069d":1}}}',
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path, line: str) -> None:
+    """Neither of two values is taken silently."""
+    path = lines(tmp_path / "x.jsonl", GOOD, line + "\n")
+    with pytest.raises(DataError, match=r"x\.jsonl:2: the key 'id' stands twice"):
+        list(read(path))
+    errors: list[DataError] = []
+    assert len(list(read(path, on_error=errors.append))) == 1
+    assert [error.line for error in errors] == [2]

@@ -60,6 +60,8 @@ BAD = {
     "relation without label": record(relations=[{"head": "e1", "tail": "e2"}]),
     "relation unknown key": record(relations=[{"head": "e1", "tail": "e2", "label": "r", "x": 1}]),
     "entities no list": record(entities={"a": 1}),
+    "entities an empty object": record(entities={}),
+    "relations a flag": record(relations=False),
     "entity no object": record(entities=["e1"]),
     "chains dangling": record(chains=[["e1", "e7"]]),
     "chain no list": record(chains=["e1"]),
@@ -74,6 +76,17 @@ BAD = {
     "no object": "[1]",
     "malformed": '{"id": ',
     "NaN": '{"id":"d1","text":"abc","entities":[{"id":"e","start":NaN,"end":1,"label":"A"}]}',
+    "key twice": '{"id":"d1","text":"a:b","text":"c : d","entities":[]}',
+    "key twice, spaces": '{"id" : "d1", "text" : "abc", "id" : "d1"}',
+    "key twice, escaped": '{"id":"d1","text":"a\\u003ab","te\\u0078t":"a\\u003Ab"}',
+    "key twice in an entity": '{"id":"d1","text":"abc","entities":'
+    '[{"id":"e","start":0,"end":1,"end":2,"label":"A"}]}',
+    "key twice in a relation": '{"id":"d1","text":"abc","entities":'
+    '[{"id":"e","start":0,"end":1,"label":"A"}],'
+    '"relations":[{"head":"e","tail":"e","label":"r","label":"s"}]}',
+    "key twice deep in meta": '{"id":"d1","text":"abc","meta":{"a:":[{"b":"u:v","b":1}]}}',
+    "list twice": '{"id":"d1","text":"abc","entities":[{"id":"e","start":0,"end":1,'
+    '"label":"A"}],"entities":[]}',
     "surrogate": '{"id":"d1","text":"\\ud800"}',
 }
 
@@ -88,6 +101,21 @@ def test_what_the_strict_reader_refuses_is_refused_alike(name: str, tmp_path: Pa
         read_file(path)
     assert str(quick.value) == str(strict.value)
     assert quick.value.line == 2
+
+
+def test_colons_in_strings_are_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line with colons wherever a string may be is still read the quick way."""
+    odd = record(
+        text="Ali : « Barka : dirige » la Garde.",
+        meta={"url:": "https://x/a:b", "more": [{"k:": "v:"}, ":", 3, None]},
+        source="a:b",
+        entities=[E1 | {"id": "d:1", "label": "ns:PER"}],
+        relations=[{"head": "d:1", "tail": "d:1", "label": "x:y"}],
+        chains=[["d:1"]],
+    )
+    path = write(tmp_path / "f.jsonl", odd, record(2))
+    monkeypatch.setattr(reading, "parse_record", None)
+    assert read_file(path).ids == ["d1", "d2"]
 
 
 def test_a_document_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
