@@ -186,7 +186,7 @@ def _keys_are_distinct(
     Parsing keeps the last of equal keys.  What the line has in colons beyond those of the keys and
     strings that were kept belongs to keys that were not; only an escaped colon could hide one.
     """
-    if b"\\u003a" in raw or b"\\u003A" in raw:
+    if b"\\" in raw and (b"\\u003a" in raw or b"\\u003A" in raw):
         return False
     colons = raw.count(b":")
     found = len(value) + sum(map(len, entities)) + sum(map(len, relations))
