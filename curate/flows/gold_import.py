@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,16 @@ from curate.schema import LabelSchema
 from curate.store import Decision, NewDocument, Store, UnitOfWork
 
 BATCH = 500
+SHOWN = 20
+"""Warnings of one kind, after which the others are only counted."""
 FORMATS = ("jsonl", "conll", "prodigy", "brat")
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What an import did: decisions ``added``, ``replaced``, found ``unchanged``; ``documents``
-    are those that were new; ``duplicates`` are items that stood twice and count once."""
+    are those that were new; ``duplicates`` are items that stood twice and count once, and with them
+    ``duplicate_documents``: the id that a record gave → the document that holds its text."""
 
     records: int = 0
     added: int = 0
@@ -38,6 +41,7 @@ class Imported:
     duplicates: int = 0
     passed_over: int = 0
     errors: tuple[str, ...] = ()
+    duplicate_documents: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -51,6 +55,7 @@ class Imported:
             "duplicates": self.duplicates,
             "passed_over": self.passed_over,
             "errors": list(self.errors),
+            "duplicate_documents": dict(self.duplicate_documents),
         }
 
 
@@ -77,6 +82,9 @@ class Counts:
     relations: int = 0
     duplicates: int = 0
     signatures: dict[str, bytes] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+    agreed: dict[str, tuple[str, Decision]] = field(default_factory=dict)
+    """Document → the record of another id that was taken for it, and what it said."""
 
 
 def read_gold(
@@ -121,8 +129,10 @@ def import_gold(
 
     All of it or nothing, in one transaction; with ``keep_going`` records that are wrong are passed
     over and told.  A decision that the store holds on the same document is replaced; one that says
-    the same is left as it is, provenance included.  Raises DataError with file and line where a
-    record is malformed, does not fit the schema, or has another text than the store's document.
+    the same is left as it is, provenance included.  A text that is held under another id is no
+    second document: the decision is its holder's, unless that has a different one.  Raises
+    DataError with file and line where a record is malformed, does not fit the schema, has another
+    text than the store's document, or differs on a text that is held under another id.
     """
     if not by or by != by.strip() or not by.isprintable() or len(by) > 100:
         raise UsageError(
@@ -155,12 +165,17 @@ def import_gold(
             )
 
     with reporter.progress(f"importing {path.name}") as advance, store.write() as unit:
-        counts = enter(unit, incoming(), path, errors if keep_going else None, advance)
+        counts = enter(unit, incoming(), path, errors if keep_going else None, advance, merge=True)
         if not counts.records and not errors:
             raise DataError("holds no record", path=path)
         unit.commit()
     for error in errors:
         reporter.warn(str(error))
+    told = list(counts.held.items())
+    for given, holder in told[:SHOWN]:
+        reporter.warn(f"document {given!r} has the text of {holder!r}: counted as that one")
+    if len(told) > SHOWN:
+        reporter.warn(f"and {len(told) - SHOWN} documents more have the text of another")
     for kind, count in sorted(ignored.items()):
         reporter.warn(f"{count} lines of kind {kind} have no place in an annotation: left out")
     return result_of(counts, errors)
@@ -179,6 +194,7 @@ def result_of(counts: Counts, errors: list[DataError]) -> Imported:
         duplicates=counts.duplicates,
         passed_over=len(errors),
         errors=tuple(map(str, errors)),
+        duplicate_documents=counts.held,
     )
 
 
@@ -188,17 +204,21 @@ def enter(
     path: Path,
     errors: list[DataError] | None,
     advance: Callable[[int], None],
+    *,
+    merge: bool = False,
 ) -> Counts:
     """Enter decisions batch by batch; new documents are entered and grouped with them.
 
-    Raises DataError where a text differs from the store's, or collects it in ``errors``.
+    With ``merge`` a text that is held under another id is no second document; without, what a store
+    held is restored as it was.  Raises DataError where a text differs from the store's or is
+    decided differently under another id, or collects it in ``errors``.
     """
     counts = Counts()
     known = dict(unit.documents.signatures())
     groups = unit.documents.groups()
     stream = iter(incoming)
     while batch := list(islice(stream, BATCH)):
-        _enter_batch(unit, batch, path, errors, counts)
+        _enter_batch(unit, batch, path, errors, counts, merge)
         advance(len(batch))
     if counts.signatures:
         texts: Callable[[str], str] = lambda key: _text(unit, key)  # noqa: E731
@@ -212,48 +232,80 @@ def _enter_batch(
     path: Path,
     errors: list[DataError] | None,
     counts: Counts,
+    merge: bool,
 ) -> None:
     digests = unit.documents.digests_by_id(item.document.id for item in batch)
-    decided = {
-        item.annotation.document_id: item
-        for item in unit.decisions.many([item.document.id for item in batch])
-    }
+    holders = unit.documents.ids_by_digest(i.document.digest for i in batch) if merge else {}
+    wanted = dict.fromkeys([*(item.document.id for item in batch), *holders.values()])
+    decided = {item.annotation.document_id: item for item in unit.decisions.many(wanted)}
     new: list[NewDocument] = []
-    decisions: list[Decision] = []
+    decisions: dict[str, Decision] = {}
     for item in batch:
-        document, annotation = item.document, item.decision.annotation
+        document, decision = item.document, item.decision
         stored = digests.get(document.id)
-        if stored is not None and stored != document.digest:
-            error = DataError(
-                f"document {document.id!r} has another text in the store; a text never changes, "
-                "so give this one another id",
-                path=path,
-                line=item.line or None,
-            )
+        holder = document.id
+        if stored is None and merge:
+            holder = holders.setdefault(document.digest, document.id)
+        reason = _conflict(document, decision, stored, holder, decided, counts)
+        if reason:
+            error = DataError(reason, path=path, line=item.line or None)
             if errors is None:
                 raise error
             errors.append(error)
             continue
         counts.records += 1
-        counts.entities += len(annotation.entities)
-        counts.relations += len(annotation.relations)
+        counts.entities += len(decision.annotation.entities)
+        counts.relations += len(decision.annotation.relations)
         counts.duplicates += item.duplicates
-        if stored is None:
+        if holder != document.id:
+            decision = replace(
+                decision, annotation=replace(decision.annotation, document_id=holder)
+            )
+            counts.duplicates += 1
+            counts.held[document.id] = holder
+            counts.agreed[holder] = (document.id, decision)
+        elif stored is None:
             signature = similarity.signature(document.text)
             counts.signatures[document.id] = signature
             counts.documents += 1
+            digests[document.id] = document.digest
             new.append(NewDocument(document, document.id, signature))
-        before = decided.get(document.id)
-        if before is not None and _says_the_same(before, item.decision):
+        before = decided.get(holder)
+        if before is not None and _says_the_same(before, decision):
             counts.unchanged += 1
             continue
         if before is None:
             counts.added += 1
         else:
             counts.replaced += 1
-        decisions.append(item.decision)
+        decided[holder] = decisions[holder] = decision
     unit.documents.add(new)
-    unit.decisions.put(decisions)
+    unit.decisions.put(decisions.values())
+
+
+def _conflict(
+    document: Document,
+    decision: Decision,
+    stored: str | None,
+    holder: str,
+    decided: Mapping[str, Decision],
+    counts: Counts,
+) -> str:
+    """Why a decision cannot be entered; empty where it can."""
+    if stored is not None and stored != document.digest:
+        return (
+            f"document {document.id!r} has another text in the store; a text never changes, "
+            "so give this one another id"
+        )
+    other, before = holder, decided.get(holder)
+    if holder == document.id:
+        other, before = counts.agreed.get(holder, ("", None))
+    if before is None or _says_the_same(before, decision):
+        return ""
+    return (
+        f"document {document.id!r} has the text of {other!r}, which is decided differently; "
+        "leave one of them out, or make them equal"
+    )
 
 
 def _says_the_same(before: Decision, after: Decision) -> bool:
