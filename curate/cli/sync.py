@@ -332,7 +332,7 @@ def _status_table(console: Console, found: Status) -> None:
         ("documents changed since pushed", found.changed),
         ("documents removed since pushed", found.removed),
         ("tasks deleted in Label Studio", found.tasks_deleted),
-        ("tasks with edited text", found.tasks_edited),
+        ("tasks edited in Label Studio", found.tasks_edited),
         ("tasks not made by curate", found.tasks_foreign),
         ("tasks of unknown documents", found.tasks_unknown),
         ("documents with two tasks", found.tasks_double),

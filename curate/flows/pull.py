@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,13 @@ from curate.flows import project as projects_flow
 from curate.flows.ahead import ahead
 from curate.flows.reporter import Reporter, Silent
 from curate.labelstudio.codec import model_version
-from curate.labelstudio.inbox import ReceivedTask, problem_of, receive, task_without_noise
+from curate.labelstudio.inbox import (
+    Origin,
+    ReceivedTask,
+    problem_of,
+    receive,
+    task_without_noise,
+)
 from curate.labelstudio.tasks import (
     Tasks,
     annotated,
@@ -26,7 +32,7 @@ from curate.labelstudio.tasks import (
 )
 from curate.labelstudio.wire import WireTask, parse_task
 from curate.schema import LabelSchema
-from curate.store import Store, StudioProject, Tally, UnitOfWork
+from curate.store import PushedTask, Store, StudioProject, Tally, UnitOfWork
 
 if TYPE_CHECKING:
     from curate.labelstudio.client import LabelStudio
@@ -53,7 +59,8 @@ class PullResult:
 
     ``deleted`` annotations are no longer there (those of deleted tasks too).  ``tasks`` were read
     with their annotations; ``tasks_deleted`` are gone; ``tasks_missing`` seem to be, which
-    ``--full`` finds out; ``poisoned`` tasks make the server fail and could not be read.
+    ``--full`` finds out (those whose id Label Studio gave to another task every pull does);
+    ``poisoned`` tasks make the server fail and could not be read.
     ``drafts`` are visible unfinished annotations.  ``swept``: every task was looked at.
     """
 
@@ -131,12 +138,13 @@ def replay(
             for page in pages:
                 with store.write() as unit:
                     rows = unit.archive.read(page)
-                    received = _read(unit, [parse_task(row) for row in rows], schema)
+                    kept = _of_today(unit, project.id, [parse_task(row) for row in rows])
+                    received = _read(unit, kept, schema, _origins(unit, project.id, kept))
                     total += unit.annotations.receive(
                         project.id, project.server, received, _runs(unit)
                     )
                     unit.commit()
-                tasks += len(rows)
+                tasks += len(kept)
     reporter.step(f"replayed {tasks} tasks")
     return _result(options.title, total, tasks)
 
@@ -163,6 +171,7 @@ class _Pull:
         self._tally = Tally()
         self._fetched: set[int] = set()
         self._drafts = 0
+        self._replaced = 0
         self._with_drafts: list[int] = []
 
     # -- the two ways
@@ -293,7 +302,9 @@ class _Pull:
                 for task in idle
                 if known.get(task.id) is None or not (known[task.id][1] or known[task.id][2])
             ]
-            unit.sync.see(self._project.id, _bare(unit, fresh))
+            self._retire_replaced(unit, fresh)
+            origins = _origins(unit, self._project.id, fresh)
+            unit.sync.see(self._project.id, _bare(unit, fresh, origins))
             unit.commit()
 
     def _fetch(self, ids: Iterable[int]) -> None:
@@ -306,7 +317,9 @@ class _Pull:
             return
         tasks = [parse_task(row) for row in rows]
         with self._store.write() as unit:
-            received = _read(unit, tasks, self._schema)
+            self._retire_replaced(unit, tasks)
+            origins = _origins(unit, self._project.id, tasks)
+            received = _read(unit, tasks, self._schema, origins)
             unit.archive.keep(
                 self._project.id, {row["id"]: task_without_noise(row) for row in rows}
             )
@@ -317,6 +330,15 @@ class _Pull:
             unit.commit()
         self._fetched.update(task.id for task in tasks)
         self._drafts += sum(len(task.drafts) for task in tasks)
+
+    def _retire_replaced(self, unit: UnitOfWork, tasks: Sequence[WireTask]) -> None:
+        """Where Label Studio gave the id of a deleted task of ours to another: ours is gone."""
+        ours = unit.sync.ours(self._project.id, [task.id for task in tasks])
+        gone = [task.id for task in tasks if task.id in ours and _is_another(task, ours[task.id])]
+        if not gone:
+            return
+        self._tally += unit.annotations.forget(self._project.id, gone)
+        self._replaced += unit.sync.retire(self._project.id, gone)
 
     def _proven_gone(self, missing: list[int]) -> list[int]:
         """Those of the missing tasks that, asked for by id, are not there; none while the server
@@ -358,7 +380,7 @@ class _Pull:
             self._project.title,
             self._tally,
             len(self._fetched),
-            tasks_deleted=gone,
+            tasks_deleted=gone + self._replaced,
             tasks_missing=missing,
             drafts=self._drafts,
             swept=swept,
@@ -370,25 +392,77 @@ def _begun(task: WireTask) -> bool:
     return bool(task.total_annotations or task.cancelled_annotations)
 
 
-def _read(unit: UnitOfWork, tasks: Sequence[WireTask], schema: LabelSchema) -> list[ReceivedTask]:
-    names = [task.document_id for task in tasks if task.document_id is not None]
-    documents = {document.id: document for document in unit.documents.many(names)}
-    return [receive(task, documents.get(task.document_id or ""), schema) for task in tasks]
+def _is_another(task: WireTask, ours: PushedTask) -> bool:
+    """Whether this is another task than the one that we pushed under its number.
+
+    On SQLite Label Studio gives the number of the task made last, once it is deleted, to the next.
+    """
+    if task.document_id == ours.document_id or not task.created_at:
+        return False
+    made = moment_of(task.created_at)
+    if ours.made_at is not None:
+        return made != moment_of(ours.made_at)
+    # the server's time was in whole seconds, rounded down
+    return ours.known_at is not None and made > moment_of(ours.known_at) + timedelta(seconds=1)
 
 
-def _bare(unit: UnitOfWork, tasks: Sequence[WireTask]) -> list[ReceivedTask]:
+def _of_today(unit: UnitOfWork, project: int, tasks: Sequence[WireTask]) -> list[WireTask]:
+    """Without the kept answers about tasks whose numbers others bear today."""
+    made_at = unit.sync.made_at(project, [task.id for task in tasks])
+    ours = unit.sync.ours(project, [task.id for task in tasks])
+    kept = []
+    for task in tasks:
+        today = made_at.get(task.id)
+        if today is not None and task.created_at:
+            if moment_of(today) != moment_of(task.created_at):
+                continue
+        elif task.id in ours and ours[task.id].document_id != task.document_id:
+            continue
+        kept.append(task)
+    return kept
+
+
+def _origins(unit: UnitOfWork, project: int, tasks: Sequence[WireTask]) -> dict[int, Origin]:
+    """What we pushed as these tasks."""
+    ours = unit.sync.ours(project, [task.id for task in tasks])
+    return {key: Origin(task.document_id, task.text_digest) for key, task in ours.items()}
+
+
+def _names(tasks: Sequence[WireTask], origins: Mapping[int, Origin]) -> dict[int, str]:
+    """Task id → the document it is meant for: the one we pushed, else the one its data name."""
+    named = {task.id: task.document_id for task in tasks if task.document_id is not None}
+    return named | {task.id: origins[task.id].document_id for task in tasks if task.id in origins}
+
+
+def _read(
+    unit: UnitOfWork,
+    tasks: Sequence[WireTask],
+    schema: LabelSchema,
+    origins: Mapping[int, Origin],
+) -> list[ReceivedTask]:
+    names = _names(tasks, origins)
+    documents = {d.id: d for d in unit.documents.many(list(names.values()))}
+    return [
+        receive(task, documents.get(names.get(task.id, "")), schema, origins.get(task.id))
+        for task in tasks
+    ]
+
+
+def _bare(
+    unit: UnitOfWork, tasks: Sequence[WireTask], origins: Mapping[int, Origin]
+) -> list[ReceivedTask]:
     """The tasks without their annotations."""
-    digests = unit.documents.digests_by_id(
-        [task.document_id for task in tasks if task.document_id is not None]
-    )
+    names = _names(tasks, origins)
+    digests = unit.documents.digests_by_id(list(names.values()))
     return [
         ReceivedTask(
             task.id,
-            task.document_id,
-            problem_of(task, digests.get(task.document_id or "")),
+            names.get(task.id),
+            problem_of(task, digests.get(names.get(task.id, "")), origins.get(task.id)),
             task.updated_at,
             task.total_annotations,
             task.cancelled_annotations,
+            created_at=task.created_at,
         )
         for task in tasks
     ]

@@ -254,6 +254,7 @@ class _Push:
                 )
             unit.commit()
         sent = self._outbox.send([payload for _, payload, _ in chunk])
+        known_at = self._outbox.known_at()
         tasks = [
             PushedTask(
                 item.document.id,
@@ -261,6 +262,7 @@ class _Push:
                 item.document.digest,
                 # what a look found is not proven to show its prediction
                 None if item.document.id in sent.found else run,
+                known_at=known_at,
             )
             for item, _, run in chunk
             if item.document.id in sent.tasks
@@ -301,10 +303,19 @@ class _Push:
                     [task.document_id for task in page if task.document_id]
                 )
                 taken = unit.sync.tasks_of(self._project.id, list(digests))
+                ours = unit.sync.ours(self._project.id, [task.id for task in page])
                 tasks = [
-                    PushedTask(task.document_id, task.id, digests[task.document_id], None)
+                    PushedTask(
+                        task.document_id,
+                        task.id,
+                        digests[task.document_id],
+                        None,
+                        made_at=task.created_at or None,
+                    )
                     for task in page
-                    if task.document_id in digests and task.document_id not in taken
+                    if task.document_id in digests
+                    and task.document_id not in taken
+                    and task.id not in ours
                 ]
                 unit.sync.confirm(self._project.id, tasks)
                 unit.commit()

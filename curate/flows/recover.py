@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from curate.flows.reporter import Reporter
 from curate.labelstudio.codec import model_version
 from curate.labelstudio.outbox import Outbox
-from curate.store import Chunk, PushedTask, Store, StudioProject
+from curate.store import Chunk, PushedTask, Store, StudioProject, UnitOfWork
 
 DOUBT_SECONDS = 15 * 60.0
 """How long a request that was given up may still be carried out; Label Studio's slowest import
@@ -69,6 +69,7 @@ def _recover_tasks(store: Store, outbox: Outbox, project: StudioProject, chunk: 
     with store.write() as unit:
         digests = unit.documents.digests_by_id(list(runs))
         known = unit.sync.tasks_of(project.id, list(runs))
+        there = _unclaimed(unit, project, there)
         fresh = {
             document_id: task_ids[0]
             for document_id, task_ids in there.items()
@@ -77,7 +78,9 @@ def _recover_tasks(store: Store, outbox: Outbox, project: StudioProject, chunk: 
         unit.sync.confirm(
             project.id,
             [
-                PushedTask(document_id, task_id, digests[document_id], None)
+                PushedTask(
+                    document_id, task_id, digests[document_id], None, known_at=outbox.known_at()
+                )
                 for document_id, task_id in fresh.items()
             ],
         )
@@ -141,6 +144,7 @@ def remove_doubles(store: Store, outbox: Outbox, project: StudioProject) -> Reco
         there = outbox.look(names, quiet_seconds=0.0)
         with store.read() as unit:
             ours = unit.sync.tasks_of(project.id, names)
+            there = _unclaimed(unit, project, there)
         doubles = {
             name: [ours[name][0], *(task for task in tasks if task != ours[name][0])]
             for name, tasks in there.items()
@@ -160,6 +164,18 @@ def remove_doubles(store: Store, outbox: Outbox, project: StudioProject) -> Reco
             unit.commit()
         removed += len(gone)
     return Recovery(doubles=removed)
+
+
+def _unclaimed(
+    unit: UnitOfWork, project: StudioProject, there: Mapping[str, list[int]]
+) -> dict[str, list[int]]:
+    """Without tasks that we pushed for another document: someone has put this one's id there."""
+    ours = unit.sync.ours(project.id, [task_id for ids in there.values() for task_id in ids])
+    found = {
+        name: [key for key in ids if key not in ours or ours[key].document_id == name]
+        for name, ids in there.items()
+    }
+    return {name: ids for name, ids in found.items() if ids}
 
 
 def _age_seconds(sent_at: str) -> float:

@@ -291,8 +291,11 @@ class _ReviewPush:
             unit.review.suspect([s for case, _, _ in chunk for s in case.suspicions])
             unit.commit()
         sent = self._outbox.send([payload for _, payload, _ in chunk])
+        known_at = self._outbox.known_at()
         tasks = [
-            PushedTask(case.document_id, sent.tasks[case.document_id], digest, None)
+            PushedTask(
+                case.document_id, sent.tasks[case.document_id], digest, None, known_at=known_at
+            )
             for case, _, digest in chunk
             if case.document_id in sent.tasks
         ]

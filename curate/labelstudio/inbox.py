@@ -62,7 +62,11 @@ class ReceivedDraft:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedTask:
-    """A task that came in.  ``problem``: None, ``foreign``, ``unknown`` or ``edited``."""
+    """A task that came in.
+
+    ``document_id``: of a task that we pushed the document we pushed, of any other the one its
+    data name.  ``problem``: None, ``foreign``, ``unknown``, ``edited`` or ``changed``.
+    """
 
     task_id: int
     document_id: str | None
@@ -72,36 +76,85 @@ class ReceivedTask:
     cancelled_annotations: int
     annotations: tuple[Received, ...] = ()
     drafts: tuple[ReceivedDraft, ...] = ()
+    created_at: str = ""
 
 
-def problem_of(task: WireTask, digest: str | None) -> str | None:
-    """What is wrong with the task itself; ``digest`` is that of our document, None if unknown."""
-    if task.document_id is None:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What we pushed as a task: the document, and the digest of its text as it was then."""
+
+    document_id: str
+    text_digest: str
+
+
+def problem_of(task: WireTask, digest: str | None, origin: Origin | None = None) -> str | None:
+    """What is wrong with the task itself.
+
+    ``digest`` is that of our document's text today, None if we have no such document; ``origin``
+    is what we pushed as this task, None for a task that we did not push.
+    """
+    if origin is None and task.document_id is None:
         return "foreign"
     if digest is None:
         return "unknown"
-    try:
-        same = task.text is not None and digest_of(task.text) == digest
-    except UnicodeEncodeError:
-        same = False
-    return None if same else "edited"
+    if origin is not None and task.document_id != origin.document_id:
+        return "edited"
+    text = _digest(task)
+    if text == digest:
+        return None
+    return "changed" if origin is not None and text == origin.text_digest else "edited"
 
 
-def sentence(problem: str, task: WireTask) -> str:
-    """The problem of a task in words."""
+def sentence(
+    problem: str, task: WireTask, digest: str | None = None, origin: Origin | None = None
+) -> str:
+    """The problem of a task in words; see :func:`problem_of`."""
+    document_id = task.document_id if origin is None else origin.document_id
     if problem == "foreign":
         return f"task {task.id} was not made by curate: its data hold no curate_id"
     if problem == "unknown":
-        return f"task {task.id} belongs to document {task.document_id!r}, which is not in the store"
+        return f"task {task.id} belongs to document {document_id!r}, which is not in the store"
+    if problem == "changed":
+        return (
+            f"document {document_id!r} has another text since task {task.id} was pushed, and "
+            "offsets into the old one mean nothing"
+        )
+    if document_id == task.document_id:
+        return (
+            f"the text of task {task.id} was edited in Label Studio: it is no longer that of "
+            f"document {document_id!r}, and offsets into it mean nothing"
+        )
+    now = "is gone" if task.document_id is None else f"says {task.document_id!r}"
+    same_text = origin is not None and _digest(task) in (digest, origin.text_digest)
+    what = "curate_id" if same_text else "text and the curate_id"
     return (
-        f"the text of task {task.id} was edited in Label Studio: it is no longer that of "
-        f"document {task.document_id!r}, and offsets into it mean nothing"
+        f"the {what} of task {task.id} {'was' if same_text else 'were'} edited in Label Studio: it "
+        f"was pushed for document {document_id!r}, and its curate_id {now}; restore it"
     )
 
 
-def receive(task: WireTask, document: Document | None, schema: LabelSchema) -> ReceivedTask:
-    """Read a task with all its annotations against our document (None where we have none)."""
-    problem = problem_of(task, None if document is None else document.digest)
+def _digest(task: WireTask) -> str | None:
+    try:
+        return None if task.text is None else digest_of(task.text)
+    except UnicodeEncodeError:
+        return None
+
+
+def receive(
+    task: WireTask,
+    document: Document | None,
+    schema: LabelSchema,
+    origin: Origin | None = None,
+) -> ReceivedTask:
+    """Read a task with all its annotations against our document (None where we have none).
+
+    ``origin``: what we pushed as this task, if we did.
+    """
+    digest = None if document is None else document.digest
+    problem = problem_of(task, digest, origin)
+    reason = ""
+    if problem is not None:
+        reason = sentence(problem, task, digest, origin)
     versions: dict[int, str | None] = {}
     for raw in task.predictions:
         try:
@@ -111,15 +164,16 @@ def receive(task: WireTask, document: Document | None, schema: LabelSchema) -> R
         versions[prediction.id] = prediction.model_version
     return ReceivedTask(
         task_id=task.id,
-        document_id=task.document_id,
+        document_id=task.document_id if origin is None else origin.document_id,
         problem=problem,
         updated_at=task.updated_at,
         total_annotations=task.total_annotations,
         cancelled_annotations=task.cancelled_annotations,
         annotations=tuple(
-            _annotation(raw, task, problem, document, schema, versions) for raw in task.annotations
+            _annotation(raw, task, reason, document, schema, versions) for raw in task.annotations
         ),
         drafts=tuple(draft for raw in task.drafts if (draft := _draft(raw)) is not None),
+        created_at=task.created_at,
     )
 
 
@@ -141,7 +195,7 @@ def without_noise(raw: Any) -> Any:
 def _annotation(
     raw: Any,
     task: WireTask,
-    problem: str | None,
+    problem: str,
     document: Document | None,
     schema: LabelSchema,
     versions: Mapping[int, str | None],
@@ -157,10 +211,8 @@ def _annotation(
         wire = parse_annotation(raw)
     except MisfitError as error:
         return Received(identifier, NOBODY, bare, reason=str(error))
-    annotation, reason, item = None, "", None
-    if problem is not None or document is None:
-        reason = sentence(problem or "unknown", task)
-    else:
+    annotation, reason, item = None, problem, None
+    if document is not None and not problem:
         try:
             annotation = decode(
                 wire.result, document.id, document.text, schema, Source.annotator("")

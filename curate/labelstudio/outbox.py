@@ -13,12 +13,13 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import RejectedError, RemoteError, ServerFaultError, UnreachableError
 from curate.labelstudio.client import NotSentError, outcome_unknown
 from curate.labelstudio.faults import BusyError
-from curate.labelstudio.tasks import Tasks, drafted, id_in
+from curate.labelstudio.tasks import Tasks, drafted, id_in, stamp
 
 if TYPE_CHECKING:
     from curate.labelstudio.client import LabelStudio
@@ -75,6 +76,13 @@ class Outbox:
         self._taken = False
         self._refused = 0
         self.tasks = Tasks(client, project_id)
+
+    def known_at(self) -> str | None:
+        """The server's time at its last answer: what was there then was made no later."""
+        try:
+            return stamp(parsedate_to_datetime(self._client.server_date))
+        except (ValueError, TypeError):
+            return None
 
     # -- tasks
 

@@ -27,11 +27,11 @@ HEAVY_PAGE = 100
 MAX_VALUE_BYTES = 4000
 """Bytes of ids in one filter: an address of 8 kB passes every proxy, 64 kB fail in Label Studio."""
 
-_LIGHT = "id,data,updated_at,total_annotations,cancelled_annotations"
+_LIGHT = "id,data,created_at,updated_at,total_annotations,cancelled_annotations"
 # the list of fields to include reaches into annotations, too: what is not named there is left out
 _HEAVY = _LIGHT + (
     ",annotations,drafts,predictions,result,completed_by,was_cancelled,ground_truth,lead_time"
-    ",created_at,parent_prediction,parent_annotation,draft_created_at,last_action,import_id"
+    ",parent_prediction,parent_annotation,draft_created_at,last_action,import_id"
     ",updated_by,last_created_by,model_version,score,user,annotation,task,project"
 )
 

@@ -118,6 +118,7 @@ class WireTask(_Wire):
 
     id: int
     data: dict[str, Any]
+    created_at: str = ""
     updated_at: str
     total_annotations: int = 0
     cancelled_annotations: int = 0

@@ -56,12 +56,18 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class PushedTask:
-    """A task of ours.  ``run_id``: the model run of the prediction it shows."""
+    """A task of ours.  ``run_id``: the model run of the prediction it shows.
+
+    ``made_at``: when the server made it, where that is known; ``known_at``: a time of the server
+    at which it was there.
+    """
 
     document_id: str
     task_id: int
     text_digest: str
     run_id: int | None
+    made_at: str | None = None
+    known_at: str | None = None
 
 
 class SeenTask(Protocol):
@@ -71,6 +77,8 @@ class SeenTask(Protocol):
     def document_id(self) -> str | None: ...
     @property
     def problem(self) -> str | None: ...
+    @property
+    def created_at(self) -> str: ...
     @property
     def updated_at(self) -> str: ...
     @property
@@ -298,6 +306,7 @@ class Sync:
                 studio_tasks.c.project == project,
                 studio_tasks.c.state == "present",
                 studio_tasks.c.pushed,
+                studio_tasks.c.problem.is_(None),
                 (studio_tasks.c.run_id.is_(None)) | (studio_tasks.c.run_id != run),
                 ~select(lanes.c.document_id)
                 .where(lanes.c.document_id == studio_tasks.c.document_id, lanes.c.lane == "blind")
@@ -317,27 +326,98 @@ class Sync:
     # -- tasks
 
     def confirm(self, project: int, tasks: Iterable[PushedTask]) -> None:
-        """These tasks are there and ours."""
-        rows = [
-            {
-                "project": project,
-                "task_id": task.task_id,
-                "document_id": task.document_id,
-                "state": "present",
-                "problem": None,
-                "pushed": True,
-                "text_digest": task.text_digest,
-                "run_id": task.run_id,
-                "updated_at": None,
-                "annotations": 0,
-                "cancelled": 0,
-            }
-            for task in tasks
-        ]
-        for start in range(0, len(rows), _BATCH):
-            batch = rows[start : start + _BATCH]
-            self._drop(project, [int(row["task_id"] or 0) for row in batch])
-            self._connection.execute(studio_tasks.insert(), batch)
+        """These tasks are there and ours.
+
+        What we pushed earlier under the same number, of another document, was deleted.
+        """
+        listed = list(tasks)
+        for start in range(0, len(listed), _BATCH):
+            batch = listed[start : start + _BATCH]
+            ids = [task.task_id for task in batch]
+            old = self.ours(project, ids)
+            self.retire(
+                project,
+                [
+                    task.task_id
+                    for task in batch
+                    if task.task_id in old and old[task.task_id].document_id != task.document_id
+                ],
+            )
+            rows = []
+            for task in batch:
+                before = old.get(task.task_id)
+                if before is not None and before.document_id != task.document_id:
+                    before = None
+                rows.append(
+                    {
+                        "project": project,
+                        "task_id": task.task_id,
+                        "past": 0,
+                        "document_id": task.document_id,
+                        "state": "present",
+                        "problem": None,
+                        "pushed": True,
+                        "made_at": task.made_at or (before and before.made_at),
+                        "known_at": task.known_at or (before and before.known_at),
+                        "text_digest": task.text_digest,
+                        "run_id": task.run_id,
+                        "updated_at": None,
+                        "annotations": 0,
+                        "cancelled": 0,
+                    }
+                )
+            self._drop(project, ids)
+            self._connection.execute(studio_tasks.insert(), rows)
+
+    def ours(self, project: int, task_ids: Sequence[int]) -> dict[int, PushedTask]:
+        """Those of the tasks that we pushed, by number, as they were pushed."""
+        found: dict[int, PushedTask] = {}
+        for start in range(0, len(task_ids), _BATCH):
+            rows = self._connection.execute(
+                select(studio_tasks).where(
+                    studio_tasks.c.project == project,
+                    studio_tasks.c.past == 0,
+                    studio_tasks.c.pushed,
+                    studio_tasks.c.task_id.in_(task_ids[start : start + _BATCH]),
+                )
+            )
+            for row in rows:
+                found[row.task_id] = PushedTask(
+                    row.document_id,
+                    row.task_id,
+                    row.text_digest,
+                    row.run_id,
+                    row.made_at,
+                    row.known_at,
+                )
+        return found
+
+    def retire(self, project: int, task_ids: Sequence[int]) -> int:
+        """These tasks were deleted, and Label Studio gave their numbers to others.
+
+        How many of them were believed to be there.
+        """
+        believed = len(self.signatures(project, task_ids))
+        for task_id in task_ids:
+            one = (studio_tasks.c.project == project) & (studio_tasks.c.task_id == task_id)
+            last = self._connection.scalar(select(func.max(studio_tasks.c.past)).where(one)) or 0
+            self._connection.execute(
+                update(studio_tasks)
+                .where(one, studio_tasks.c.past == 0)
+                .values(past=last + 1, state="deleted", annotations=0, cancelled=0)
+            )
+        return believed
+
+    def made_at(self, project: int, task_ids: Sequence[int]) -> dict[int, str | None]:
+        """When the server made these tasks, of those that we know."""
+        rows = self._connection.execute(
+            select(studio_tasks.c.task_id, studio_tasks.c.made_at).where(
+                studio_tasks.c.project == project,
+                studio_tasks.c.past == 0,
+                studio_tasks.c.task_id.in_(task_ids),
+            )
+        )
+        return {row.task_id: row.made_at for row in rows}
 
     def shows(self, project: int, task_ids: Iterable[int], run: int | None) -> None:
         """These tasks now show the prediction of this run."""
@@ -347,13 +427,17 @@ class Sync:
                 update(studio_tasks)
                 .where(
                     studio_tasks.c.project == project,
+                    studio_tasks.c.past == 0,
                     studio_tasks.c.task_id.in_(ids[start : start + _BATCH]),
                 )
                 .values(run_id=run)
             )
 
     def see(self, project: int, tasks: Sequence[SeenTask]) -> None:
-        """Remember how the server showed these tasks."""
+        """Remember how the server showed these tasks.
+
+        A task that we pushed stays that of the document we pushed, whatever its data say now.
+        """
         for start in range(0, len(tasks), _BATCH):
             batch = tasks[start : start + _BATCH]
             ids = [task.task_id for task in batch]
@@ -361,21 +445,29 @@ class Sync:
                 row.task_id: row
                 for row in self._connection.execute(
                     select(studio_tasks).where(
-                        studio_tasks.c.project == project, studio_tasks.c.task_id.in_(ids)
+                        studio_tasks.c.project == project,
+                        studio_tasks.c.past == 0,
+                        studio_tasks.c.task_id.in_(ids),
                     )
                 )
             }
             rows = []
             for task in batch:
                 before = old.get(task.task_id)
+                ours = before is not None and before.pushed
                 rows.append(
                     {
                         "project": project,
                         "task_id": task.task_id,
-                        "document_id": task.document_id,
+                        "past": 0,
+                        "document_id": before.document_id
+                        if before is not None and ours
+                        else task.document_id,
                         "state": "present",
                         "problem": task.problem,
-                        "pushed": before is not None and before.pushed,
+                        "pushed": ours,
+                        "made_at": task.created_at or None,
+                        "known_at": None if before is None else before.known_at,
                         "text_digest": None if before is None else before.text_digest,
                         "run_id": None if before is None else before.run_id,
                         "updated_at": task.updated_at,
@@ -430,6 +522,7 @@ class Sync:
                 update(studio_tasks)
                 .where(
                     studio_tasks.c.project == project,
+                    studio_tasks.c.past == 0,
                     studio_tasks.c.task_id.in_(task_ids[start : start + _BATCH]),
                 )
                 .values(state="deleted", annotations=0, cancelled=0)
@@ -459,7 +552,9 @@ class Sync:
     def _drop(self, project: int, task_ids: Sequence[int]) -> None:
         self._connection.execute(
             delete(studio_tasks).where(
-                studio_tasks.c.project == project, studio_tasks.c.task_id.in_(task_ids)
+                studio_tasks.c.project == project,
+                studio_tasks.c.past == 0,
+                studio_tasks.c.task_id.in_(task_ids),
             )
         )
 
