@@ -369,7 +369,12 @@ def test_a_process_that_is_killed_for_real(
         seen.clear()
         child.append(
             subprocess.Popen(
-                command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ
+                command,
+                stderr=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=os.environ,
+                # a runner in the background ignores SIGINT, and its children would, too
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         )
         child[-1].communicate(timeout=60)
