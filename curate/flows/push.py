@@ -346,7 +346,7 @@ class _Push:
                 if not batch:
                     return replaced, kept
                 after = batch[-1][0]
-                begun = self._outbox.begun([task_id for task_id, _ in batch])
+                begun = self._outbox.begun([task_id for task_id, _ in batch], dict(batch))
                 kept += len(begun)
                 replaced += self._replace([row for row in batch if row[0] not in begun], run, model)
                 advance(len(batch))
@@ -441,7 +441,7 @@ def _dry_run(
             if not batch:
                 break
             after = batch[-1][0]
-            begun += len(outbox.begun([task_id for task_id, _ in batch]))
+            begun += len(outbox.begun([task_id for task_id, _ in batch], dict(batch)))
     return PushResult(
         project=options.title,
         project_id=None if remote is None else remote.id,

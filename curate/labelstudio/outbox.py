@@ -196,14 +196,21 @@ class Outbox:
 
     # -- predictions
 
-    def begun(self, task_ids: Iterable[int]) -> set[int]:
-        """Those of the tasks that somebody has begun: submitted, skipped, or a draft."""
+    def begun(
+        self, task_ids: Iterable[int], documents: Mapping[int, str] | None = None
+    ) -> set[int]:
+        """Those of the tasks that somebody has begun: submitted, skipped, or a draft.
+
+        With ``documents`` (task id → document id) also those whose data name another document.
+        """
         found: set[int] = set()
         ids = sorted(task_ids)
         for start in range(0, len(ids), 200):
             chosen = id_in(ids[start : start + 200])
             for page in self.tasks.light(chosen):
                 found.update(t.id for t in page if t.total_annotations or t.cancelled_annotations)
+                if documents is not None:
+                    found.update(t.id for t in page if t.document_id != documents[t.id])
             for page in self.tasks.light(chosen, drafted()):
                 found.update(task.id for task in page)
         return found

@@ -99,6 +99,20 @@ def test_what_was_edited_is_said(world: World) -> None:
     assert "has another text since" in ours
 
 
+def test_a_task_that_is_no_longer_ours_is_given_no_new_predictions(world: World) -> None:
+    """Even before any pull has seen that its number belongs to another task now."""
+    world.push()
+    task = max(world.tasks(), key=lambda task: int(task["id"]))
+    world.real.delete(f"/api/tasks/{task['id']}/")
+    number = import_foreign(world)
+    with world.store.write() as unit:
+        unit.predictions.put([prediction(document(n), BETTER) for n in range(10)])
+        unit.commit()
+    assert world.push(dry_run=True).replaced == 9
+    assert world.push().replaced == 9
+    assert world.real.get(f"/api/tasks/{number}/")["predictions"] == []
+
+
 def test_an_edited_task_is_given_no_new_predictions(world: World) -> None:
     """Offsets into another text mean nothing there either."""
     world.push()
