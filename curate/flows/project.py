@@ -27,14 +27,14 @@ def known(
     knows no such project here.  Raises DataError where the project was deleted.
     """
     with store.read() as unit:
-        candidates = unit.sync.candidates(client.url, title, purpose)
+        candidates = unit.projects.candidates(client.url, title, purpose)
     for candidate in candidates:
         remote = projects.find(client, candidate.project_id, candidate.made_at)
         if remote is not None:
             if candidate.server == client.url:
                 return candidate, remote
             with store.write() as unit:
-                unit.sync.move_server(candidate.server, client.url)
+                unit.projects.move_server(candidate.server, client.url)
                 unit.commit()
             return replace(candidate, server=client.url), remote
     for candidate in candidates:
@@ -79,9 +79,9 @@ def opened(
             raise
         found = None
         with store.write() as unit:
-            for candidate in unit.sync.candidates(client.url, title):
+            for candidate in unit.projects.candidates(client.url, title):
                 if candidate.server == client.url:
-                    unit.sync.abandon(candidate.id)
+                    unit.projects.abandon(candidate.id)
             unit.commit()
     if found is not None:
         project, remote = found
@@ -93,7 +93,7 @@ def opened(
         reporter.step(f"creating project {title!r} on {client.url}")
         remote_found = projects.create(client, title, schema, workspace, overlap or first_overlap)
     with store.write() as unit:
-        project = unit.sync.add_project(client.url, remote_found.id, title, remote_found.made_at)
+        project = unit.projects.add(client.url, remote_found.id, title, remote_found.made_at)
         unit.commit()
     if not new:
         remote_found = _up_to_date(client, remote_found, schema, overlap, reporter)

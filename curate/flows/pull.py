@@ -131,7 +131,7 @@ def replay(
     total, tasks = Tally(), 0
     with store.lock("pull --replay"):
         with store.read() as unit:
-            projects = [p for p in unit.sync.projects() if p.title == options.title]
+            projects = [p for p in unit.projects.all() if p.title == options.title]
         for project in projects:
             with store.read() as unit:
                 pages = list(unit.archive.pages(project.id))
@@ -368,7 +368,7 @@ class _Pull:
                 self._tally += unit.annotations.forget(self._project.id, gone)
                 unit.sync.delete_tasks(self._project.id, gone)
             unit.annotations.keep_drafts(self._project.id, self._with_drafts)
-            unit.sync.set_bookmark(self._project.id, stamp(self._began), self._skew)
+            unit.projects.set_bookmark(self._project.id, stamp(self._began), self._skew)
             unit.commit()
         for number in self._tasks.poisoned:
             self._reporter.warn(

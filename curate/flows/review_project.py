@@ -44,9 +44,9 @@ def opened_review(
             ) from None
         found = None
         with store.write() as unit:
-            for candidate in unit.sync.candidates(client.url, title, PURPOSE):
+            for candidate in unit.projects.candidates(client.url, title, PURPOSE):
                 if candidate.server == client.url:
-                    unit.sync.abandon(candidate.id)
+                    unit.projects.abandon(candidate.id)
             unit.commit()
     if found is not None:
         project, remote = found
@@ -58,7 +58,7 @@ def opened_review(
         reporter.step(f"creating project {title!r} on {client.url}")
         there = create_review(client, title, schema, workspace)
     with store.write() as unit:
-        project = unit.sync.add_project(client.url, there.id, title, there.made_at, PURPOSE)
+        project = unit.projects.add(client.url, there.id, title, there.made_at, PURPOSE)
         unit.commit()
     return project, _up_to_date(client, there, schema, reporter), new
 

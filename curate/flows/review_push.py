@@ -89,7 +89,7 @@ def review_push(
         items = unit.review.items()
         tasks = {
             key
-            for project in unit.sync.candidates(client.url, options.title, "review")
+            for project in unit.projects.candidates(client.url, options.title, "review")
             for key in unit.sync.tasks_of(project.id, [item.document_id for item in items])
         }
         suspects = [*pending(items, tasks), *suspects]
@@ -327,7 +327,7 @@ def _dry_run(
 ) -> ReviewPushed:
     """Counts from the store; nothing is written here or there."""
     with store.read() as unit:
-        found = unit.sync.candidates(client.url, options.title, "review")
+        found = unit.projects.candidates(client.url, options.title, "review")
         items = {item.document_id: item for item in unit.review.items()}
         ids = sorted({case.document_id for case in cases} | items.keys())
         tasks = unit.sync.tasks_of(found[0].id, ids) if found else {}

@@ -83,7 +83,7 @@ def status(store: Store, title: str, server: str | None = None) -> Status:
     with store.read() as unit:
         projects = [
             p
-            for p in unit.sync.projects()
+            for p in unit.projects.all()
             if p.title == title and p.purpose == "annotate" and server in (None, p.server)
         ]
         project = projects[-1] if projects else None

@@ -28,8 +28,9 @@ from curate.store.documents import Documents, NewDocument, RawPage
 from curate.store.facts import Facts
 from curate.store.journal import Archive, Chunk, Journal
 from curate.store.predictions import Predictions
+from curate.store.projects import Projects, StudioProject
 from curate.store.review import Review, ReviewItem, Submission, Suspicion
-from curate.store.sync import Outgoing, PushedTask, StudioProject, Sync
+from curate.store.sync import Outgoing, PushedTask, Sync
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -57,6 +58,10 @@ class UnitOfWork:
     @cached_property
     def annotations(self) -> Annotations:
         return Annotations(self.connection)
+
+    @cached_property
+    def projects(self) -> Projects:
+        return Projects(self.connection)
 
     @cached_property
     def sync(self) -> Sync:

@@ -158,7 +158,7 @@ def test_nobody_listens(world: World) -> None:
     with pytest.raises(UnreachableError, match="is it running"):
         world.push()
     with world.store.read() as unit:
-        assert unit.sync.projects() == []
+        assert unit.projects.all() == []
 
 
 def test_one_poisoned_document_does_not_hold_up_the_others(world: World) -> None:
@@ -219,7 +219,7 @@ def test_the_project_vanishes_in_mid_listing(world: World) -> None:
         world.pull(full=True)
     world.proxy.faults.clear()
     with world.store.read() as unit:
-        assert len(unit.sync.present(unit.sync.projects()[0].id)) == 10
+        assert len(unit.sync.present(unit.projects.all()[0].id)) == 10
         assert len(list(unit.annotations.current())) == 10
 
 

@@ -142,9 +142,9 @@ def test_a_number_given_to_another_task_is_a_deletion(
         time.sleep(2.5)  # the server tells its time in whole seconds
         if not full:
             with world.store.write() as unit:
-                (here,) = unit.sync.projects()
+                (here,) = unit.projects.all()
                 began = Tasks(world.real, world.project_id).server_now() - timedelta(seconds=1)
-                unit.sync.set_bookmark(here.id, stamp(began), 0.0)
+                unit.projects.set_bookmark(here.id, stamp(began), 0.0)
                 unit.commit()
     world.real.delete(f"/api/tasks/{task['id']}/")
     number = import_foreign(world)

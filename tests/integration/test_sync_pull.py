@@ -330,10 +330,10 @@ def test_the_count_finds_what_the_clock_hid(world: World) -> None:
     world.push()
     world.pull()
     with world.store.write() as unit:
-        (project,) = unit.sync.projects()
+        (project,) = unit.projects.all()
         later = datetime.now(UTC) + timedelta(days=1)
         skew = project.skew or 0.0
-        unit.sync.set_bookmark(project.id, later.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), skew)
+        unit.projects.set_bookmark(project.id, later.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), skew)
         unit.commit()
     world.annotate(world.tasks()[3])
     result = world.pull()
@@ -346,11 +346,11 @@ def test_a_clock_that_was_set_widens_the_window(world: World) -> None:
     made = world.annotate(world.tasks()[0])
     world.pull()
     with world.store.write() as unit:
-        (project,) = unit.sync.projects()
+        (project,) = unit.projects.all()
         assert project.bookmark is not None
         # as if the server's clock had been an hour ahead during the last pull
         ahead = datetime.fromisoformat(project.bookmark) + timedelta(hours=1)
-        unit.sync.set_bookmark(
+        unit.projects.set_bookmark(
             project.id, ahead.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), (project.skew or 0.0) + 3600
         )
         unit.commit()
@@ -365,9 +365,9 @@ def test_what_was_committed_late_is_fetched_by_the_overlap(world: World) -> None
     world.pull()
     world.real.patch(f"/api/annotations/{made['id']}/", json={"result": []})
     with world.store.write() as unit:
-        (project,) = unit.sync.projects()
+        (project,) = unit.projects.all()
         ahead = datetime.now(UTC) + timedelta(seconds=2)
-        unit.sync.set_bookmark(project.id, ahead.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), 0.0)
+        unit.projects.set_bookmark(project.id, ahead.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), 0.0)
         unit.commit()
     assert world.pull().stored == 1
 

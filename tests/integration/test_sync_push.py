@@ -164,7 +164,7 @@ def test_a_dry_run_says_what_the_push_then_does(world: World) -> None:
     said = world.push(dry_run=True, limit=7)
     assert world.proxy.writes() == []
     with world.store.read() as unit:
-        assert unit.sync.projects() == []
+        assert unit.projects.all() == []
     done = world.push(limit=7)
     for name in ("pushed", "with_predictions", "waiting", "replaced", "kept", "created"):
         assert getattr(said, name) == getattr(done, name), name

@@ -123,7 +123,7 @@ class World:
     @property
     def project_id(self) -> int:
         with self.store.read() as unit:
-            return unit.sync.projects()[-1].project_id
+            return unit.projects.all()[-1].project_id
 
     def tasks(self) -> list[dict[str, Any]]:
         """Everything the server holds, by document id."""

@@ -24,7 +24,7 @@ def store(database_url: str) -> Iterator[Store]:
         with opened.write() as unit:
             for name in ("d1", "d2"):
                 unit.documents.add([NewDocument(Document.of(f"Awa Hun {name}", id=name), name)])
-            unit.sync.add_project("http://s", 7, "t review", "2026", "review")
+            unit.projects.add("http://s", 7, "t review", "2026", "review")
             unit.commit()
         yield opened
 

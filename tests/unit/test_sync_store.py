@@ -32,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 def project_in(store: Store, number: int) -> StudioProject:
     with store.write() as unit:
-        found = unit.sync.add_project(SERVER, number, f"p{number}", f"made {number}")
+        found = unit.projects.add(SERVER, number, f"p{number}", f"made {number}")
         unit.commit()
         return found
 
