@@ -1,17 +1,20 @@
-"""curate db upgrade · check."""
+"""curate db upgrade · check · backup · restore."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.cli.common import JsonOption, context_of, emit
+from curate.cli.common import JsonOption, TerminalReporter, context_of, emit
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-group = typer.Typer(no_args_is_help=True, help="The store: its version and its health.")
+    from curate.store.backup import Saved
+
+group = typer.Typer(no_args_is_help=True, help="The store: its version, its health, its backup.")
 
 
 def register(app: typer.Typer) -> None:
@@ -56,3 +59,52 @@ def check(ctx: typer.Context, as_json: JsonOption = False) -> None:
     emit({"ok": not findings, "findings": findings}, as_json, table)
     if findings:
         raise typer.Exit(1)
+
+
+@group.command(epilog="Example: curate db backup curate-2026-11-23.zip")
+def backup(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The new file; it must not exist.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write the whole store to one file, while others may go on working.
+
+    The file holds texts, corrections and annotators' e-mail addresses: keep it as you keep the
+    store.  It fits SQLite and PostgreSQL alike.  Releases, models and label_configs/ are files of
+    the workspace and not in it.
+    """
+    from curate.flows.db import backup as flow
+
+    context = context_of(ctx)
+    saved = flow(context.database_url, file, TerminalReporter())
+    _emit_saved(saved, f"saved to {file}", as_json)
+
+
+@group.command(epilog="Example: curate db restore curate-2026-11-23.zip")
+def restore(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A file made by `curate db backup`.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Fill an empty store from a backup and bring it to this version.
+
+    A store that holds something is never overwritten.
+    """
+    from curate.flows.db import restore as flow
+
+    context = context_of(ctx)
+    context.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    saved = flow(context.database_url, file, TerminalReporter())
+    _emit_saved(saved, f"restored from {file}", as_json)
+
+
+def _emit_saved(saved: Saved, what: str, as_json: bool) -> None:
+    def table(console: Console) -> None:
+        console.print(
+            f"{sum(saved.rows.values()):,} rows {what}: {saved.rows.get('document', 0):,} "
+            f"documents, {saved.rows.get('studio_annotation', 0):,} corrections, "
+            f"{saved.rows.get('decision', 0):,} decisions",
+            markup=False,
+        )
+
+    emit({"revision": saved.revision, "rows": saved.rows}, as_json, table)

@@ -100,7 +100,7 @@ def check_version(engine: Engine) -> None:
     if version < HEAD:
         raise WorkspaceError(
             f"the store is at version {version}, this curate needs {HEAD}; "
-            "make a backup, then run `curate db upgrade`"
+            "run `curate db backup FILE`, then `curate db upgrade`"
         )
     raise WorkspaceError(
         f"the store is at version {version}, newer than the {HEAD} this curate knows; "

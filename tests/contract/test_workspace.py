@@ -222,3 +222,24 @@ def test_a_damaged_store_is_one_sentence(curate: Curate, workspace: Path, conten
     result = curate("-w", workspace, "db", "check")
     assert result.code == 3
     assert result.err.count("\n") == 1
+
+
+def test_db_backup_and_restore_move_a_workspace(
+    curate: Curate, workspace: Path, tmp_path: Path
+) -> None:
+    """The same documents stand in another workspace; a second restore is refused."""
+    (tmp_path / "a.txt").write_text("Un convoi est parti mardi de Sebha pour Ghat.\n", "utf-8")
+    assert curate("-w", workspace, "ingest", tmp_path / "a.txt").code == 0
+    saved = curate("-w", workspace, "db", "backup", tmp_path / "b.zip", "--json")
+    assert saved.code == 0
+    assert saved.json["rows"]["document"] == 1
+    assert curate("-w", workspace, "db", "backup", tmp_path / "b.zip").code == 3
+    other = tmp_path / "other"
+    assert curate("init", other).code == 0
+    assert curate("-w", other, "db", "restore", tmp_path / "b.zip").code == 0
+    assert curate("-w", other, "status", "--json").json["documents"] == (
+        curate("-w", workspace, "status", "--json").json["documents"]
+    )
+    again = curate("-w", other, "db", "restore", tmp_path / "b.zip")
+    assert again.code == 3
+    assert "holds data already" in again.err
