@@ -37,7 +37,8 @@ class TrainSettings:
 
     ``extractor``: ``crf`` (with relations) or ``ner`` (spaCy's own).  ``rules``: the bootstrap data
     to stack, None: those for the schema, where there are any; empty: none.  ``clusters``: how
-    many word clusters, None: by the amount of text.
+    many word clusters, None: by the amount of text.  ``c1`` and ``c2``: the CRF's penalties, None:
+    the component's own.
     """
 
     extractor: str = "crf"
@@ -47,6 +48,8 @@ class TrainSettings:
     swaps: int = 1
     window: int = 1
     l2: float = 2.0
+    c1: float | None = None
+    c2: float | None = None
     config: str | None = None
 
 
@@ -115,14 +118,18 @@ def learn(
     raw: Sequence[str] = (),
     tick: Tick = lambda _: None,
     work: Path | None = None,
+    calibrate: bool = True,
 ) -> Learned:
     """Train a pipeline; ``raw`` are texts without gold, ``work`` a folder for spaCy's own training.
+
+    Without ``calibrate`` the scores of mentions are left as they come, which saves a training where
+    there is no ``dev``.
 
     Raises DataError or ConfigurationError where the data or the settings do not allow it.
     """
     _seed(settings.seed)
     if settings.extractor == "crf" and settings.config is None:
-        return _learn_crf(train, dev, schema, settings, raw, tick)
+        return _learn_crf(train, dev, schema, settings, raw, tick, calibrate)
     if settings.extractor not in ("crf", "ner"):
         raise ConfigurationError(
             f"there is no extractor {settings.extractor!r} to train; there are `crf` and `ner`"
@@ -142,6 +149,7 @@ def _learn_crf(
     settings: TrainSettings,
     raw: Sequence[str],
     tick: Tick,
+    calibrate: bool,
 ) -> Learned:
     from curate.extractors.components import CrfNer, plain_types, register
     from curate.gold.formats.spacy import annotate, blank
@@ -163,9 +171,10 @@ def _learn_crf(
             "rules": rules,
             "swaps": settings.swaps,
             "clusters": clusters,
-            "calibrate": not dev,
+            "calibrate": calibrate and not dev,
             "seed": settings.seed,
-        },
+        }
+        | {key: value for key in ("c1", "c2") if (value := getattr(settings, key)) is not None},
     )
     assert isinstance(crf, CrfNer)
 
@@ -181,7 +190,7 @@ def _learn_crf(
     crf.learn(taught, _bounded(raw), tick)
     notes = [f"entity cuts a token and was not learned: {what}" for what in crf.misaligned]
     counts: dict[str, Any] = {"misaligned": len(crf.misaligned), "crossing": crf.crf.left_out}
-    if dev:
+    if dev and calibrate:
         tick("calibration")
         crf.calibrate(pairs(dev))
     counts["calibrated"] = bool(crf.crf.curve.points)
