@@ -123,6 +123,14 @@ class Context:
         self._opened.append(store)
         return store
 
+    def raw_texts(self) -> list[str]:
+        """The texts of the store, where there is one: word clusters are learned from them."""
+        named = self.environment.curate_database_url.get_secret_value()
+        if not named and not (self.state / "store.db").is_file():
+            return []
+        with self.store.read() as unit:
+            return [document.text for document in unit.documents.all()]
+
     def label_studio_address(self) -> tuple[str, str]:
         """``(url, token)``: from the environment, else of the workspace's running studio.
 
@@ -148,6 +156,11 @@ class Context:
                 "running; run `curate studio up`"
             )
         return found
+
+    @property
+    def speaks_to_own_studio(self) -> bool:
+        """Whether commands speak to the Label Studio that `studio up` started."""
+        return not self.environment.label_studio_url
 
     def label_studio(self) -> LabelStudio:
         """A client of the Label Studio this workspace speaks to."""

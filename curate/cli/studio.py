@@ -40,7 +40,7 @@ def up(
     from curate.flows import studio as flow
 
     context, reporter = context_of(ctx), TerminalReporter()
-    studio = flow.studio_of(context.state)
+    studio = flow.studio_of(context.state, context.environment.curate_studio_python)
     started = flow.up(studio, reporter, port=port, timeout=timeout)
     if context.environment.label_studio_url not in ("", started.url):
         reporter.warn("LABEL_STUDIO_URL is set to another Label Studio: commands speak to that one")

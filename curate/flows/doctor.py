@@ -14,9 +14,6 @@ from curate.errors import CurateError, DataError
 from curate.schema import LabelSchema
 from curate.store import Store
 
-KNOWN_LABEL_STUDIO = ("1.23",)
-"""The versions (major.minor) that our tests run against."""
-
 
 class Surroundings(Protocol):
     """Where the doctor looks; reading an attribute may raise, which is a finding."""
@@ -29,6 +26,8 @@ class Surroundings(Protocol):
     def schema(self) -> LabelSchema: ...
     @property
     def store(self) -> Store: ...
+    @property
+    def speaks_to_own_studio(self) -> bool: ...
     def label_studio(self) -> Any: ...
 
 
@@ -55,8 +54,7 @@ def examine(place: Surroundings) -> list[Check]:
     checks.append(_attempt("schema", lambda: _schema(place)))
     checks.append(_attempt("configuration", lambda: _configuration(place)))
     checks.append(_attempt("store", lambda: _store(place)))
-    checks.append(_attempt("Label Studio", lambda: _studio(place)))
-    return checks
+    return checks + _studio(place)
 
 
 def _attempt(name: str, look: Callable[[], str]) -> Check:
@@ -106,13 +104,22 @@ def _store(place: Surroundings) -> str:
         )
 
 
-def _studio(place: Surroundings) -> str:
-    with place.label_studio() as client:
-        version = client.version()
-        user = client.whoami()
-    if not version.startswith(KNOWN_LABEL_STUDIO):
-        raise DataError(
-            f"version {version} is not one of those tried ({', '.join(KNOWN_LABEL_STUDIO)}.x); "
-            "try it on a copy first"
-        )
-    return f"version {version}, logged in as user {user['id'] if isinstance(user, dict) else user}"
+def _studio(place: Surroundings) -> list[Check]:
+    """Who we are there, then whether the server is one to trust with a corpus."""
+    from curate.labelstudio import safety
+
+    try:
+        with place.label_studio() as client:
+            checks = [Check("Label Studio", True, f"{client.url}, logged in as {_name(client)}")]
+            for found in safety.examine(client, embedded=place.speaks_to_own_studio):
+                name = f"Label Studio: {found.name}"
+                checks.append(Check(name, found.ok, found.said, found.mend))
+    except CurateError as error:
+        said, _, mend = str(error).partition("; ")
+        return [Check("Label Studio", False, said, mend)]
+    return checks
+
+
+def _name(client: Any) -> str:
+    user = client.whoami()
+    return str(user.username or f"user {user.id}")

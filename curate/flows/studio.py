@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from curate.labelstudio.server import EmbeddedStudio, Started
 
 
-def studio_of(state: Path) -> EmbeddedStudio:
-    """The embedded studio of the workspace whose ``.curate`` folder is ``state``."""
+def studio_of(state: Path, python: str = "") -> EmbeddedStudio:
+    """The embedded studio of the workspace whose ``.curate`` folder is ``state``.
+
+    ``python``: the interpreter that has Label Studio, where it is not this one.
+    """
     from curate.labelstudio.server import EmbeddedStudio
 
-    return EmbeddedStudio(state / "studio")
+    return EmbeddedStudio(state / "studio", python)
 
 
 def up(studio: EmbeddedStudio, reporter: Reporter, *, port: int | None, timeout: float) -> Started:
@@ -33,11 +36,25 @@ def up(studio: EmbeddedStudio, reporter: Reporter, *, port: int | None, timeout:
                 shown = int(seconds)
 
         started = studio.up(port=port, timeout=timeout, on_wait=on_wait)
+    _warn_of_dangers(studio, reporter)
     if started.moved_from is not None:
         reporter.warn(
             f"Label Studio was at {started.moved_from} before and is at {started.url} now"
         )
     return started
+
+
+def _warn_of_dangers(studio: EmbeddedStudio, reporter: Reporter) -> None:
+    from curate.labelstudio import safety
+    from curate.labelstudio.client import LabelStudio
+
+    access = studio.access()
+    if access is None:
+        return
+    with LabelStudio(*access) as client:
+        for found in safety.examine(client, embedded=True):
+            if not found.ok:
+                reporter.warn(f"Label Studio: {found.name}: {found.said}; {found.mend}")
 
 
 def environment(studio: EmbeddedStudio) -> dict[str, str]:

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -102,10 +103,14 @@ class Started:
 
 
 class EmbeddedStudio:
-    """The Label Studio whose home is ``folder`` (a workspace's ``.curate/studio``)."""
+    """The Label Studio whose home is ``folder`` (a workspace's ``.curate/studio``).
 
-    def __init__(self, folder: Path) -> None:
+    ``python``: the interpreter that has Label Studio installed; this one by default.
+    """
+
+    def __init__(self, folder: Path, python: str = "") -> None:
         self.folder = folder.absolute()
+        self.python = python or sys.executable
         self.credentials_path = self.folder / "credentials.json"
         self.log_path = self.folder / "studio.log"
         self._lock_path = self.folder / "server.lock"
@@ -140,7 +145,7 @@ class EmbeddedStudio:
                     )
                 self._wait(pid, taken, 0, began, deadline, on_wait)
                 return Started(_url(taken), pid, False, time.monotonic() - began)
-            _check_installed()
+            _check_installed(self.python)
             self._login(create=True)
             if port is not None and not ports.is_free(port):
                 raise UsageError(f"port {port} is taken; choose another, or leave --port out")
@@ -333,7 +338,7 @@ class EmbeddedStudio:
                 )
             os.truncate(lock, 0)
             os.set_inheritable(lock, True)
-            arguments = [sys.executable, "-I", boot.__file__, str(lock), json.dumps(record)]
+            arguments = [self.python, "-I", boot.__file__, str(lock), json.dumps(record)]
             arguments += ["-m", "label_studio.server", "start", "--no-browser"]
             arguments += ["--internal-host", ports.LOOPBACK, "--port", str(port)]
             actions = [
@@ -343,7 +348,7 @@ class EmbeddedStudio:
             ]
             try:
                 return os.posix_spawn(
-                    sys.executable, arguments, self._environment(), file_actions=actions
+                    self.python, arguments, self._environment(), file_actions=actions
                 )
             except OSError as error:
                 raise DiskError(
@@ -563,11 +568,25 @@ def _healthy(port: int) -> bool:
         return False
 
 
-def _check_installed() -> None:
-    from importlib.util import find_spec
+def _check_installed(python: str) -> None:
+    if python == sys.executable:
+        from importlib.util import find_spec
 
-    if find_spec("label_studio") is None:
+        found = find_spec("label_studio") is not None
+    else:
+        look = "import importlib.util, sys; sys.exit(not importlib.util.find_spec('label_studio'))"
+        try:
+            found = not subprocess.run(
+                [python, "-I", "-c", look], capture_output=True, check=False, timeout=60
+            ).returncode
+        except (OSError, subprocess.TimeoutExpired):
+            raise ConfigurationError(
+                "CURATE_STUDIO_PYTHON cannot be run; name the Python that has Label Studio",
+                path=python,
+            ) from None
+    if not found:
         raise ConfigurationError(
             "Label Studio is not installed here; install it with `pip install 'curate[studio]'`, "
-            "or set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY to one that runs elsewhere"
+            "name a Python that has it in CURATE_STUDIO_PYTHON, or set LABEL_STUDIO_URL and "
+            "LABEL_STUDIO_API_KEY to one that runs elsewhere"
         )

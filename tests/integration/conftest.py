@@ -44,12 +44,13 @@ _STARTED = pytest.StashKey[Studio]()
 @pytest.fixture(scope="session")
 def studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Studio:
     """The session's Label Studio; the browser tests import this fixture and get the same one."""
-    if find_spec("label_studio") is None:
+    python = os.environ.get("CURATE_STUDIO_PYTHON", "")
+    if not python and find_spec("label_studio") is None:
         pytest.skip("Label Studio is not installed (extra 'studio')")
     config = request.config
     if _STARTED not in config.stash:
         kept = os.environ.get("CURATE_TEST_STUDIO")
-        server = EmbeddedStudio(Path(kept) if kept else tmp_path_factory.mktemp("studio"))
+        server = EmbeddedStudio(Path(kept) if kept else tmp_path_factory.mktemp("studio"), python)
         if not kept:
             config.add_cleanup(server.down)
         url, login = server.up().url, server.login()
