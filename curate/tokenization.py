@@ -135,7 +135,32 @@ def tokenize(text: str, language: str = "fr") -> list[Span]:
     They do not overlap, hold no white space, and cover every other character.  A language without
     rules of its own is read by the neutral ones.
     """
-    return [match.span() for match in _compiled(language, "@" in text).finditer(text)]
+    last = _last
+    if last[1] != language or last[0] != text:
+        spans = [match.span() for match in _compiled(language, "@" in text).finditer(text)]
+        _remember(text, language, spans)
+        return spans
+    return last[2].copy()
+
+
+_last: tuple[str, str, list[Span]] = ("", "", [])
+"""The text read last: the tokenizer of a pipeline and the rules in it ask one after the other."""
+_made: tuple[Any, int, str, list[Span]] | None = None
+"""The Doc made last, its length, text and tokens: spaCy gives them back slowly."""
+
+
+def _remember(text: str, language: str, spans: list[Span]) -> None:
+    global _last
+    _last = (text, language, spans.copy())
+
+
+def of_doc(doc: Any) -> tuple[str, list[Span]] | None:
+    """Text and tokens (without white space) of a Doc, if it is the one that :class:`Tokenizer`
+    made last."""
+    made = _made
+    if made is None or made[0] is not doc or made[1] != len(doc):
+        return None
+    return made[2], made[3]
 
 
 def sentences(text: str, tokens: Sequence[Span]) -> list[Span]:
@@ -146,10 +171,14 @@ def sentences(text: str, tokens: Sequence[Span]) -> list[Span]:
     """
     ranges: list[Span] = []
     first = 0
-    for i in range(1, len(tokens)):
-        if _breaks(text, tokens, i):
+    end = 0
+    for i, (start, stop) in enumerate(tokens):
+        # Most tokens follow a letter and one space: there no sentence begins.
+        usual = start == end + 1 and text[end] == " " and text[end - 1].isalnum()
+        if i and not usual and _breaks(text, tokens, i):
             ranges.append((first, i))
             first = i
+        end = stop
     if tokens:
         ranges.append((first, len(tokens)))
     return ranges
@@ -215,8 +244,12 @@ class Tokenizer:
     def __call__(self, text: str) -> Any:
         from spacy.tokens import Doc
 
-        words, spaces = words_and_spaces(text, tokenize(text, self.language))
-        return Doc(self.vocab, words=words, spaces=spaces)
+        global _made
+        spans = tokenize(text, self.language)
+        words, spaces = words_and_spaces(text, spans)
+        doc = Doc(self.vocab, words=words, spaces=spaces)
+        _made = (doc, len(doc), text, spans)
+        return doc
 
     def pipe(self, texts: Iterable[str], batch_size: int = 1000) -> Iterator[Any]:
         for text in texts:

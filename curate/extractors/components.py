@@ -31,8 +31,8 @@ from curate.gold.formats.spacy import SPAN_GROUP, USER_DATA, without_overlaps
 from curate.gold.formats.spacy import register as register_extensions
 from curate.model import Entity
 from curate.schema import RelationType
+from curate.tokenization import of_doc, sentences
 from curate.tokenization import register as register_tokenizer
-from curate.tokenization import sentences
 
 
 def register() -> None:
@@ -137,12 +137,16 @@ def text_of(doc: Any, language: str) -> Text:
     if _LAST and _LAST[0][0] is doc and _LAST[0][1] == (language, len(doc)):
         last: Text = _LAST[0][2]
         return Text(last.text, last.tokens, last.words, last.sentences)
-    text = doc.text
-    spans = [
-        (start, start + length)
-        for start, length in doc.to_array(["IDX", "LENGTH"]).tolist()
-        if not text[start : start + length].isspace()
-    ]
+    known = of_doc(doc)
+    if known is not None:
+        text, spans = known
+    else:
+        text = doc.text
+        spans = [
+            (start, start + length)
+            for start, length in doc.to_array(["IDX", "LENGTH"]).tolist()
+            if not text[start : start + length].isspace()
+        ]
     words = [text[start:end] for start, end in spans]
     made = Text(text, spans, words, sentences(text, spans))
     _LAST[:] = [(doc, (language, len(doc)), made)]

@@ -281,17 +281,12 @@ class CrfModel:
         known = self.gazetteer.tags(text.words) if self.settings.gazetteer else None
         upper: list[str] | None = None
         for level, tagger in enumerate(self._taggers):
-            features = token_features(_under(text, upper), known, self._words)
-            tags = [OUTSIDE] * len(text.words)
+            only = [s for s in text.sentences if _worth(upper, *s)] if level else None
+            features = token_features(_under(text, upper), known, self._words, only)
             here: list[tuple[Mention, float]] = []
-            loose: dict[int, tuple[int, int]] = {}
-            for a, b in text.sentences:
-                if level and not _worth(upper, a, b):
-                    continue
-                tags[a:b] = tagger.tag(features[a:b])
-                for first, end, label in mentions_of(tags[a:b]):
+            for a, b in text.sentences if only is None else only:
+                for first, end, label in mentions_of(tagger.tag(features[a:b])):
                     here.append(((a + first, a + end, label), _least(tagger, first, end, label)))
-                loose[a] = (a, b)
             if level == 0 and self.settings.consistency:
                 here = self._consistent(text, here)
             tags = tags_of([m for m, _ in here], len(text.words))

@@ -54,23 +54,29 @@ def shape_of(word: str) -> str:
     return "".join(out)
 
 
-class WordFeatures:
-    """The features of words by themselves, made once for each."""
+class Word:
+    """The features of a word: its own, and those that it lends to the words around it."""
 
-    def __init__(self, clusters: Mapping[str, str]) -> None:
-        self.clusters = clusters
-        self._own: dict[str, tuple[list[str], list[str], list[str], str, str]] = {}
+    __slots__ = (
+        "after",
+        "around",
+        "before",
+        "lower",
+        "own",
+        "second_after",
+        "second_before",
+        "shape",
+    )
 
-    def of(self, word: str) -> tuple[list[str], list[str], list[str], str, str]:
-        """``(own, as the word before, as the word after, lower, shape)``."""
-        known = self._own.get(word)
-        if known is not None:
-            return known
-        lower = word.lower()
-        shape = shape_of(word)
+    def __init__(self, word: str, clusters: Mapping[str, str]) -> None:
+        self.lower = lower = word.lower()
+        self.shape = shape = shape_of(word)
         own = [f"w={lower}", f"s={shape}"]
-        before = [f"-w={lower}", f"-s={shape}"]
-        after = [f"+w={lower}", f"+s={shape}"]
+        self.before = [f"-w={lower}", f"-s={shape}"]
+        self.after = [f"+w={lower}", f"+s={shape}"]
+        self.second_before = (f"-2w={lower}", f"-2s={shape}")
+        self.second_after = (f"+2w={lower}", f"+2s={shape}")
+        self.around = (f"d-{lower}", f"d+{lower}")
         for n in range(1, 5):
             if len(lower) > n:
                 own.append(f"p{n}={lower[:n]}")
@@ -81,69 +87,101 @@ class WordFeatures:
                 own.append("caps")
         if word.isdigit():
             own.append(f"n{len(word)}")
-        cluster = self.clusters.get(lower)
+        cluster = clusters.get(lower)
         if cluster is not None:
             for size in (1, 2, len(cluster)):
                 own.append(f"c{size}={cluster[:size]}")
-            before.append(f"-c={cluster}")
-            after.append(f"+c={cluster}")
-        made = (own, before, after, lower, shape)
-        if len(self._own) > 200_000:
-            self._own.clear()
-        self._own[word] = made
-        return made
+            self.before.append(f"-c={cluster}")
+            self.after.append(f"+c={cluster}")
+        self.own = own
 
 
-def token_features(text: Text, known: Sequence[str] | None, words: WordFeatures) -> list[list[str]]:
-    """The features of every token of the text; ``known`` are gazetteer tags, one per token."""
-    made = [words.of(word) for word in text.words]
+class WordFeatures:
+    """The features of words by themselves, made once for each."""
+
+    def __init__(self, clusters: Mapping[str, str]) -> None:
+        self.clusters = clusters
+        self._made: dict[str, Word] = {}
+
+    def of(self, word: str) -> Word:
+        known = self._made.get(word)
+        if known is None:
+            if len(self._made) > 200_000:
+                self._made.clear()
+            self._made[word] = known = Word(word, self.clusters)
+        return known
+
+
+def token_features(
+    text: Text,
+    known: Sequence[str] | None,
+    words: WordFeatures,
+    only: Sequence[Span] | None = None,
+) -> list[list[str]]:
+    """The features of every token of the text; ``known`` are gazetteer tags, one per token.
+
+    With ``only`` the tokens of the other sentences get none.
+    """
+    wanted = text.sentences if only is None else only
+    features: list[list[str]] = [[] for _ in text.words] if only is not None else []
+    if not wanted:
+        return features
+    of = words.of
+    made = [of(word) for word in text.words]
     elsewhere = _elsewhere(text, made)
-    features: list[list[str]] = []
-    edge = words.of(_EDGE)
-    layers = [*text.stack, *([list(known)] if known is not None else [])]
-    for first, last in text.sentences:
+    edge = of(_EDGE)
+    layers = [*text.stack, *([known] if known is not None else [])]
+    tagged = [
+        (f"t{n}=", f"t{n}+=", f"t{n}-w=", f"-t{n}=", f"+t{n}=", layer)
+        for n, layer in enumerate(layers)
+        if any(tag != OUTSIDE for tag in layer)
+    ]
+    for first, last in wanted:
+        rows: list[list[str]] = []
+        two = one = edge
+        here = made[first]
+        after = made[first + 1] if first + 1 < last else edge
         for i in range(first, last):
-            own, _, _, lower, shape = made[i]
-            one = made[i - 1] if i > first else edge
-            two = made[i - 2] if i - 1 > first else edge
-            next_one = made[i + 1] if i + 1 < last else edge
-            next_two = made[i + 2] if i + 2 < last else edge
+            second = made[i + 2] if i + 2 < last else edge
+            lower = here.lower
+            before = one.lower
             row = [
-                *own,
-                *one[1],
-                *next_one[2],
-                "-2w=" + two[3],
-                "+2w=" + next_two[3],
-                f"-w|w={one[3]}|{lower}",
-                f"w|+w={lower}|{next_one[3]}",
-                f"-2-1={two[3]}|{one[3]}",
-                f"s3={one[4]}|{shape}|{next_one[4]}",
-                f"-2s={two[4]}",
-                f"+2s={next_two[4]}",
+                *here.own,
+                *one.before,
+                *after.after,
+                *two.second_before,
+                *second.second_after,
+                f"-w|w={before}|{lower}",
+                f"w|+w={lower}|{after.lower}",
+                f"-2-1={two.lower}|{before}",
+                f"s3={one.shape}|{here.shape}|{after.shape}",
             ]
             if i == first:
                 row.append("first")
-            for n, layer in enumerate(layers):
+            for own, then, word, left, right, layer in tagged:
                 tag = layer[i]
-                before = layer[i - 1] if i > first else OUTSIDE
-                after = layer[i + 1] if i + 1 < last else OUTSIDE
+                to_come = layer[i + 1] if i + 1 < last else OUTSIDE
                 if tag != OUTSIDE:
-                    row.append(f"t{n}={tag}")
-                    row.append(f"t{n}+={tag}|{after}")
-                    row.append(f"t{n}-w={tag}|{one[3]}")
-                if before != OUTSIDE:
-                    row.append(f"-t{n}={before}")
-                if after != OUTSIDE:
-                    row.append(f"+t{n}={after}")
-            if i in elsewhere:
-                row.extend(elsewhere[i])
-            features.append(row)
+                    row.append(own + tag)
+                    row.append(f"{then}{tag}|{to_come}")
+                    row.append(f"{word}{tag}|{before}")
+                if i > first and layer[i - 1] != OUTSIDE:
+                    row.append(left + layer[i - 1])
+                if to_come != OUTSIDE:
+                    row.append(right + to_come)
+            more = elsewhere.get(i)
+            if more is not None:
+                row += more
+            rows.append(row)
+            two, one, here, after = one, here, after, second
+        if only is None:
+            features += rows
+        else:
+            features[first:last] = rows
     return features
 
 
-def _elsewhere(
-    text: Text, made: Sequence[tuple[list[str], list[str], list[str], str, str]]
-) -> dict[int, list[str]]:
+def _elsewhere(text: Text, made: Sequence[Word]) -> dict[int, list[str]]:
     """Of capitalised words that come again: what stands around them in their other places."""
     places: dict[str, list[int]] = {}
     starts = {first for first, _ in text.sentences}
@@ -157,6 +195,8 @@ def _elsewhere(
     last = len(text.words) - 1
     for word, here in places.items():
         lower_too = word.lower() in small
+        if len(here) == 1 and not lower_too and here[0] in starts:
+            continue
         inside = [i for i in here if i not in starts]
         for i in here:
             row: list[str] = []
@@ -166,8 +206,8 @@ def _elsewhere(
                 row.append("d:inside")
             for j in here[:4]:
                 if j != i:
-                    row.append("d-" + (made[j - 1][3] if j else _EDGE))
-                    row.append("d+" + (made[j + 1][3] if j < last else _EDGE))
+                    row.append(made[j - 1].around[0] if j else "d-" + _EDGE)
+                    row.append(made[j + 1].around[1] if j < last else "d+" + _EDGE)
                     for n, layer in enumerate(text.stack):
                         if layer[j] != OUTSIDE:
                             row.append(f"d{n}{layer[j]}")

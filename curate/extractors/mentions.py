@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from curate.extractors.rules import EntityRule, NameIndex, Rulebook, folded, longest_names
@@ -69,8 +70,8 @@ def find_mentions(text: str, book: Rulebook, index: NameIndex) -> Found:
     words = [text[start:end] for start, end in tokens]
     candidates: list[Mention] = []
     bonds: list[Bond] = []
-    for rule in book.entities:
-        _apply(rule, text, starts, ends, book, candidates, bonds)
+    for rule, matches in zip(book.entities, book.triggers.find(text), strict=True):
+        _apply(rule, matches, text, starts, ends, book, candidates, bonds)
     for first, last, gazetteer, canonical in longest_names(words, tokens, index):
         candidates.append(
             Mention(
@@ -92,6 +93,7 @@ def find_mentions(text: str, book: Rulebook, index: NameIndex) -> Found:
 
 def _apply(
     rule: EntityRule,
+    matches: Iterable[re.Match[str]],
     text: str,
     starts: dict[int, int],
     ends: dict[int, int],
@@ -99,7 +101,7 @@ def _apply(
     candidates: list[Mention],
     bonds: list[Bond],
 ) -> None:
-    for match in rule.pattern.finditer(text):
+    for match in matches:
         spans: dict[str, Mention] = {}
         for group, label in rule.groups:
             start, end = match.span(group)

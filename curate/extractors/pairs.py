@@ -6,6 +6,7 @@ what it stands between.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,8 +18,20 @@ from curate.schema import LabelSchema
 Pair = tuple[int, int]
 """Positions of head and tail among a document's mentions."""
 
+_LIMITS = (0, 1, 2, 3, 5, 8, 13, 21, 34)
+_BUCKETS = (*_LIMITS, 99)
 _FAR = 12
 """Words between two mentions beyond which only the nearest to each are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What stands between two mentions, and the small words of their clause."""
+
+    between: list[str]
+    inside: list[int]
+    labels: frozenset[str]
+    clause: list[str]
 
 
 @dataclass(slots=True)
@@ -38,13 +51,17 @@ class Place:
     """First token → ``(end, "<LABEL>")`` of the mentions that begin there, longest first."""
     names: list[str] = field(default_factory=list)
     lower: list[str] = field(default_factory=list)
+    order: list[int] = field(default_factory=list)
+    """The mentions by their first tokens."""
+    firsts: list[int] = field(default_factory=list)
+    """The first tokens, in that order."""
+    stretches: dict[Pair, Stretch] = field(default_factory=dict)
+    """What both directions of a pair share, by the mention that stands first."""
 
     @classmethod
     def of(cls, text: Text, entities: Sequence[Entity]) -> Place:
         starts = [start for start, _ in text.tokens]
         ends = [end for _, end in text.tokens]
-        from bisect import bisect_left, bisect_right
-
         spans = []
         for entity in entities:
             first = max(0, bisect_right(starts, entity.start) - 1)
@@ -58,7 +75,28 @@ class Place:
             found.sort(key=lambda mark: (-mark[0], mark[1]))
         place.names = [folded(text.text[e.start : e.end]) for e in entities]
         place.lower = [word.lower() for word in text.words]
+        place.order = sorted(range(len(spans)), key=lambda i: spans[i][0])
+        place.firsts = [spans[i][0] for i in place.order]
         return place
+
+    def stretch(self, first: int, second: int) -> Stretch:
+        """What stands between two mentions of which ``first`` begins first."""
+        known = self.stretches.get((first, second))
+        if known is None:
+            low, high = self.spans[first][1], self.spans[second][0]
+            nested = high < low
+            here = self.order[bisect_left(self.firsts, low) : bisect_left(self.firsts, high + 1)]
+            inside = sorted(k for k in here if self.spans[k][1] <= high)
+            known = Stretch(
+                [] if nested else _between(self, low, high),
+                inside,
+                frozenset(self.entities[k].label for k in inside),
+                []
+                if nested or self.sentence[second] != self.sentence[first]
+                else _clause(self, self.spans[first][0], self.spans[second][1]),
+            )
+            self.stretches[(first, second)] = known
+        return known
 
 
 def candidates(
@@ -124,14 +162,12 @@ def pair_features(place: Place, pair: Pair, seen: set[tuple[str, str]]) -> list[
     (a0, a1), (b0, b1) = spans[first], spans[second]
     nested = b0 < a1
     gap = min(place.sentence[second] - place.sentence[first], 3)
-    between: list[str] = []
+    stretch = place.stretch(first, second)
+    between, inside, labels = stretch.between, stretch.inside, stretch.labels
     # Where a mention stands is told with its labels and without: most pairs of labels are rare.
-    inside = [k for k, s in enumerate(spans) if a1 <= s[0] and s[1] <= b0]
-    labels = {entities[k].label for k in inside}
     if nested:
         shape = ["nest"]
     else:
-        between = _between(place, first, second)
         shape = [f"d:{_bucket(b0 - a1)}", f"gap:{gap}", f"m:{min(len(inside), 4)}"]
         if not between:
             shape.append("adj")
@@ -170,22 +206,26 @@ def pair_features(place: Place, pair: Pair, seen: set[tuple[str, str]]) -> list[
     row += _names(place, head, tail, types)
     if (name_of(place, head), name_of(place, tail)) in seen:
         row += [f"again:{types}", "again"]
-    if gap == 0 and not nested:
-        row += _clause(place, a0, b1)
+    row += stretch.clause
     return row
 
 
-def _between(place: Place, first: int, second: int) -> list[str]:
-    """The words between two mentions, other mentions as their labels."""
-    words = place.lower
-    i, high = place.spans[first][1], place.spans[second][0]
+def _between(place: Place, low: int, high: int) -> list[str]:
+    """The words from ``low`` to ``high``, other mentions as their labels."""
+    words, marks = place.lower, place.marks
     out: list[str] = []
+    i = low
     while i < high:
-        for end, label in place.marks.get(i, ()):
-            if end <= high:
-                out.append(label)
-                i = end
-                break
+        here = marks.get(i)
+        if here is not None:
+            for end, label in here:
+                if end <= high:
+                    out.append(label)
+                    i = end
+                    break
+            else:
+                out.append(words[i])
+                i += 1
         else:
             out.append(words[i])
             i += 1
@@ -193,10 +233,7 @@ def _between(place: Place, first: int, second: int) -> list[str]:
 
 
 def _bucket(distance: int) -> int:
-    for limit in (0, 1, 2, 3, 5, 8, 13, 21, 34):
-        if distance <= limit:
-            return limit
-    return 99
+    return _BUCKETS[bisect_left(_LIMITS, distance)]
 
 
 def _names(place: Place, head: int, tail: int, types: str) -> list[str]:

@@ -11,11 +11,12 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from curate.errors import ConfigurationError
+from curate.extractors.triggers import Triggers
 from curate.offsets import Span
 from curate.tokenization import tokenize
 
@@ -108,6 +109,11 @@ class Rulebook:
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(self.aliases)
+
+    @cached_property
+    def triggers(self) -> Triggers:
+        """Where the entity patterns may begin, for one pass over a text."""
+        return Triggers([rule.pattern for rule in self.entities])
 
 
 def available(root: Path = DATA) -> list[tuple[str, str]]:
