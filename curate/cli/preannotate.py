@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.cli.common import JsonOption, TerminalReporter, context_of, emit
+from curate.errors import DataError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,24 +42,44 @@ def preannotate(
     force: Annotated[
         bool, typer.Option("--force", help="Also where this model has answered before.")
     ] = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="Where the documents are read: `local`, or a Dask cluster's scheduler, "
+            "dask://HOST:PORT or tls://HOST:PORT (docs/cluster.md).",
+            metavar="ENGINE",
+        ),
+    ] = "local",
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            help="Worker processes of the engine `local`; default: one per processor, and none "
+            "beside this one for few documents.",
+            min=1,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let a model annotate the documents that it has not annotated yet."""
     context = context_of(ctx)
     schema, store = context.schema, context.store
+    from curate.extractors.engines import choose
     from curate.extractors.registry import resolve
     from curate.flows.preannotate import preannotate as run
 
     extractor = resolve(model, schema=schema, models=context.models)
+    reporter = TerminalReporter()
+    chosen = choose(engine, extractor, model, schema, processes=processes, say=reporter.step)
     result = run(
         store,
         extractor,
         schema,
-        TerminalReporter(),
+        reporter,
         limit=limit,
         min_score=min_score,
         force=force,
         chosen=model is not None,
+        engine=chosen,
     )
 
     def table(console: Console) -> None:
@@ -75,3 +96,8 @@ def preannotate(
             )
 
     emit(result.as_dict(), as_json, table)
+    if result.lost:
+        raise DataError(
+            f"{len(result.lost)} partitions were given up, {result.lost[0]}; the other answers are "
+            "kept: run the command again, or look at these documents"
+        )

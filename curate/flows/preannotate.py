@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from curate.extractors.interface import (
-    Extractor,
-    Misfits,
-    answers,
-    least,
-    pruned,
-    source_of,
-)
-from curate.model import Source
+from curate.extractors.engines import Answered, Engine, InProcess, Job, Lost, Partition
+from curate.extractors.interface import Extractor, Misfits, pruned, source_of
+from curate.model import Annotation, Source
 from curate.schema import LabelSchema
 
 if TYPE_CHECKING:
@@ -23,13 +18,14 @@ if TYPE_CHECKING:
     from curate.store import Store
 
 BATCH = 200
-"""Documents per transaction: an interruption costs at most these."""
+"""Documents per partition and transaction: an interruption, and a lost worker, cost these."""
 
 
 @dataclass(frozen=True)
 class Preannotated:
     """``documents`` in the store; ``predicted`` now, ``skipped`` because this model had answered
-    before or ``--limit`` was reached; what of the answers was left out, by reason."""
+    before, ``--limit`` was reached or their partition is ``lost``; what of the answers was left
+    out, by reason."""
 
     model: Source
     documents: int = 0
@@ -40,6 +36,8 @@ class Preannotated:
     per_label: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
     below_score: int = 0
+    lost: tuple[str, ...] = ()
+    """Partitions that ended every worker they were given to, with the documents they hold."""
 
     def as_dict(self) -> dict[str, object]:
         return {
@@ -56,7 +54,48 @@ class Preannotated:
             "per_label": dict(self.per_label),
             "left_out": dict(self.left_out),
             "below_score": self.below_score,
+            "lost": list(self.lost),
         }
+
+
+class Tally:
+    """What a run has answered so far."""
+
+    def __init__(self) -> None:
+        self.labels: Counter[str] = Counter()
+        self.documents = self.entities = self.relations = self.below = 0
+        self.misfits = Misfits()
+        self.lost: list[str] = []
+
+    def add(self, answered: Answered) -> None:
+        for row in answered.rows:
+            self.labels.update(entity[2] for entity in row.entities)
+            self.labels.update(relation[2] for relation in row.relations)
+            self.entities += len(row.entities)
+            self.relations += len(row.relations)
+        self.documents += len(answered.rows)
+        self.below += answered.below
+        for reason, count in answered.misfits.items():
+            self.misfits.counts[reason] = self.misfits.counts.get(reason, 0) + count
+
+    def lose(self, lost: Lost, reporter: Reporter) -> None:
+        self.lost.append(str(lost))
+        reporter.warn(f"given up: {lost}")
+
+    def tell_misfits(self, model: Source, reporter: Reporter) -> None:
+        if self.misfits.total:
+            worst = max(self.misfits.counts.items(), key=lambda pair: (pair[1], pair[0]))
+            reporter.warn(
+                f"{self.misfits.total} items of {model} did not fit and were left out; "
+                f"most often: {worst[0]}"
+            )
+
+
+def identity(extractor: Extractor, min_score: float | None) -> Source:
+    """The model run under which the answers are kept."""
+    # Pruned answers apart, so that `evaluate` does not take them for the model's own.
+    model = source_of(extractor)
+    return model if min_score is None else pruned(model, min_score)
 
 
 def preannotate(
@@ -69,18 +108,18 @@ def preannotate(
     min_score: float | None = None,
     force: bool = False,
     chosen: bool = True,
+    engine: Engine | None = None,
+    partition: int | None = None,
 ) -> Preannotated:
     """Ask the extractor about every document it has not answered, and keep the answers.
 
-    Committed in batches, so that an interrupted run goes on where it stopped.  ``force`` asks
+    ``engine`` reads, by default in this process.  Committed by partitions (of ``partition``
+    documents), so that an interrupted run goes on where it stopped.  ``force`` asks
     about all documents and replaces what this model said before.  From then on ``push`` shows this
     model's predictions; where the user did not choose the model (``chosen``), only if there was
     something to predict.
     """
-    model = source_of(extractor)
-    if min_score is not None:
-        # Kept apart, so that `evaluate` does not take the pruned answers for the model's own.
-        model = pruned(model, min_score)
+    model = identity(extractor, min_score)
     notice = getattr(extractor, "notice", None)
     if notice:
         reporter.warn(notice)
@@ -89,31 +128,20 @@ def preannotate(
         wanted = unit.documents.ids() if force else unit.predictions.missing(model)
     if limit is not None:
         wanted = wanted[:limit]
-    misfits = Misfits()
-    labels: Counter[str] = Counter()
-    entities = relations = predicted = below = 0
+    tally = Tally()
     if wanted:
         reporter.step(f"{model}: {len(wanted)} of {total} documents to read")
+    drawn = partitions(store, wanted, partition or BATCH)
     with reporter.progress("pre-annotate", len(wanted)) as advance:
-        for start in range(0, len(wanted), BATCH):
-            with store.read() as unit:
-                batch = list(unit.documents.many(wanted[start : start + BATCH]))
-            found = []
-            for annotation in answers(extractor, batch, schema, misfits, advance):
-                if min_score is not None:
-                    kept = least(annotation, min_score)
-                    below += len(annotation.entities) - len(kept.entities)
-                    below += len(annotation.relations) - len(kept.relations)
-                    annotation = kept
-                found.append(annotation.from_source(model))
-                labels.update(e.label for e in annotation.entities)
-                labels.update(r.label for r in annotation.relations)
-                entities += len(annotation.entities)
-                relations += len(annotation.relations)
-            with store.write() as unit:
-                unit.predictions.put(found)
-                unit.commit()
-            predicted += len(found)
+        run = (engine or InProcess(extractor)).run(Job(schema, min_score), drawn, advance)
+        with contextlib.closing(run):
+            for answer in run:
+                if isinstance(answer, Lost):
+                    tally.lose(answer, reporter)
+                else:
+                    keep(store, answer, model)
+                    tally.add(answer)
+    predicted = tally.documents
     if chosen or predicted:
         with store.write() as unit:
             # Only now: what `push` shows changes from one complete model to the next.  `evaluate`
@@ -123,20 +151,35 @@ def preannotate(
             unit.commit()
         if before is not None and before[1].name != model.name:
             reporter.step(f"push will show the predictions of {model}, no longer of {before[1]}")
-    if misfits.total:
-        worst = max(misfits.counts.items(), key=lambda pair: pair[1])
-        reporter.warn(
-            f"{misfits.total} items of {model} did not fit and were left out; "
-            f"most often: {worst[0]}"
-        )
+    tally.tell_misfits(model, reporter)
     return Preannotated(
         model=model,
         documents=total,
         predicted=predicted,
         skipped=total - predicted,
-        entities=entities,
-        relations=relations,
-        per_label=dict(sorted(labels.items())),
-        left_out=dict(sorted(misfits.counts.items())),
-        below_score=below,
+        entities=tally.entities,
+        relations=tally.relations,
+        per_label=dict(sorted(tally.labels.items())),
+        left_out=dict(sorted(tally.misfits.counts.items())),
+        below_score=tally.below,
+        lost=tuple(tally.lost),
     )
+
+
+def partitions(store: Store, ids: Sequence[str], size: int) -> Iterator[Partition]:
+    """The documents of these ids, ``size`` at a time, read only when they are drawn."""
+    for number, start in enumerate(range(0, len(ids), size)):
+        with store.read() as unit:
+            documents = tuple(unit.documents.many(ids[start : start + size]))
+        if documents:
+            yield Partition(number, documents)
+
+
+def keep(store: Store, answered: Answered, model: Source) -> list[Annotation]:
+    """Put the answers into the store, in one transaction; what this model said before is replaced,
+    so that answers that come twice are there once."""
+    found = [row.annotation(model) for row in answered.rows]
+    with store.write() as unit:
+        unit.predictions.put(found)
+        unit.commit()
+    return found
