@@ -63,10 +63,6 @@ def train(
         raise ConfigurationError("there is no such config file", path=config)
     found = open_gold(gold, context.gold)
     schema = found.schema or context.schema
-    raw: list[str] = []
-    if (context.state / "store.db").is_file() and clusters != 0:
-        with context.store.read() as unit:
-            raw = [document.text for document in unit.documents.all()]
     result = run(
         found,
         schema,
@@ -80,7 +76,7 @@ def train(
             clusters=clusters,
             config=None if config is None else str(config),
         ),
-        raw=raw,
+        raw=[] if clusters == 0 else context.raw_texts(),
     )
 
     def table(console: Console) -> None:

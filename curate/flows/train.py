@@ -21,6 +21,7 @@ from curate.extractors.train import (
     predict,
     recipe,
 )
+from curate.flows.looks import looks_at
 from curate.interchange import read
 from curate.model import Source
 from curate.schema import LabelSchema, check_fit
@@ -73,6 +74,14 @@ def splits_of(gold: GoldSet) -> dict[str, list[GoldDocument]]:
     return found
 
 
+def check_gold(splits: Mapping[str, Sequence[GoldDocument]], schema: LabelSchema) -> None:
+    """Raises DataError for gold that does not fit the schema, or whose splits share texts."""
+    for documents in splits.values():
+        for one in documents:
+            check_fit(one.annotation, one.document.text, schema)
+    check_leaks(splits)
+
+
 def train(
     gold: GoldSet,
     schema: LabelSchema,
@@ -95,10 +104,7 @@ def train(
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"{name!r} is no name for a model; use {NAMES}")
     splits = splits_of(gold)
-    for documents in splits.values():
-        for one in documents:
-            check_fit(one.annotation, one.document.text, schema)
-    check_leaks(splits)
+    check_gold(splits, schema)
     notes = check_support(splits["train"], schema)
     if not splits["test"]:
         notes.append("there is no test split: the model was not scored")
@@ -167,17 +173,6 @@ def train(
             )
             _models.write_card(folder, card)
     return Trained(models / f"{name}-{version}", card)
-
-
-def looks_at(models: Path, gold: GoldSet) -> int:
-    """How often models of this folder were scored on this gold's test split."""
-    return sum(
-        1
-        for _, card in _models.cards(models)
-        if card.release.get("digest") == gold.digest
-        and card.release.get("name") == gold.name
-        and "test" in card.scores
-    )
 
 
 def _scores(

@@ -117,14 +117,17 @@ def _kind(curve: Curve | None, support: int) -> Kind:
 def _text(kind: Kind, label: str, support: int, curve: Curve | None) -> str:
     if kind is Kind.ABSENT:
         return f"no example in train: nothing can be learned; look for documents with {label}"
+    gain = ""
+    if curve is not None and curve.gain is not None and curve.half is not None:
+        gain = f"+{curve.more} documents ≈ +{100 * curve.gain:.1f} ± {100 * curve.half:.1f}"
     if kind is Kind.FEW:
-        return f"only {support} in train: look for documents with {label}"
+        more = f"; {gain}" if gain else ""
+        return f"only {support} in train: look for documents with {label}{more}"
     if kind is Kind.GOOD:
         return "good as it is; no documents are needed for its sake"
-    if kind is Kind.UNSEEN or curve is None or curve.gain is None or curve.half is None:
+    if kind is Kind.UNSEEN or curve is None or not gain:
         why = curve.why if curve is not None and curve.why else "none in the scored documents"
         return f"cannot be said: {why}"
-    gain = f"+{curve.more} documents ≈ +{100 * curve.gain:.1f} ± {100 * curve.half:.1f}"
     if kind is Kind.FLAT:
         return (
             f"{gain}: more of the same brings little; look at its errors, its guideline and at "

@@ -1,0 +1,71 @@
+"""How often models were scored on a test split: every look makes its scores a little less honest.
+
+A look is one model on one gold set's test split.  Those of trained models stand on their cards;
+others (a promotion on newer gold, a learning curve scored on test) in ``models/looks.jsonl``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curate.errors import DiskError
+from curate.extractors import models as _models
+from curate.interchange import canonical_json
+
+if TYPE_CHECKING:
+    from curate.gold.opening import GoldSet
+
+FILE = "looks.jsonl"
+
+
+def looks_at(models: Path, gold: GoldSet) -> int:
+    """How many different models were scored on this gold's test split."""
+    return len(_lookers(models, gold))
+
+
+def note_looks(models: Path, gold: GoldSet, why: str, digests: Iterable[str]) -> int:
+    """Write down that these models were scored on the test split; how many looks there are now.
+
+    A model that looked before is not counted again.  Raises DiskError where the disk refuses.
+    """
+    known = _lookers(models, gold)
+    fresh = sorted(set(digests) - known)
+    if fresh:
+        lines = [
+            canonical_json(
+                {"gold": gold.name, "gold_digest": gold.digest, "model": digest, "why": why}
+            )
+            for digest in fresh
+        ]
+        try:
+            models.mkdir(parents=True, exist_ok=True)
+            with (models / FILE).open("ab") as stream:
+                stream.write(b"".join(line + b"\n" for line in lines))
+        except OSError as error:
+            raise DiskError(f"cannot be written: {error.strerror}", path=models / FILE) from None
+    return len(known) + len(fresh)
+
+
+def _lookers(models: Path, gold: GoldSet) -> set[str]:
+    found = {
+        card.digest
+        for _, card in _models.cards(models)
+        if card.release.get("digest") == gold.digest
+        and card.release.get("name") == gold.name
+        and "test" in card.scores
+    }
+    try:
+        lines = (models / FILE).read_bytes().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        try:
+            row = json.loads(line)
+            if (row["gold"], row["gold_digest"]) == (gold.name, gold.digest):
+                found.add(str(row["model"]))
+        except (ValueError, KeyError, TypeError):
+            continue  # a line cut short by a full disk says nothing
+    return found
