@@ -88,6 +88,7 @@ class Environment(BaseSettings):
     label_studio_api_key: SecretStr = SecretStr("")
     curate_database_url: SecretStr = SecretStr("")
     curate_workspace: str = ""
+    curate_serve_auth: SecretStr = SecretStr("")
     curate_studio_python: str = ""
 
 

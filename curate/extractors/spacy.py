@@ -7,7 +7,7 @@ Entities are those of ``doc.spans["entities"]`` (curate's own pipelines, nested 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +67,25 @@ class Pipeline:
         pairs = ((document.text, document.id) for document in documents)
         for doc, document_id in self.nlp.pipe(pairs, as_tuples=True, batch_size=BATCH):
             yield annotation_of_doc(doc, document_id, source)
+
+    def relate(self, document: Document, entities: Sequence[Entity]) -> list[Relation]:
+        """The relations among given entities, by the pipeline's relation classifier; none where
+        it has none."""
+        from curate.extractors.components import RelationClassifier
+
+        parts = [part for _, part in self.nlp.pipeline if isinstance(part, RelationClassifier)]
+        if not parts or not entities:
+            return []
+        doc = self.nlp.make_doc(document.text)
+        doc.user_data[USER_DATA] = {
+            "entities": [[e.start, e.end, e.label] for e in entities],
+            "entity_scores": [e.score for e in entities],
+            "relations": [],
+            "relation_scores": [],
+            "misaligned": [],
+        }
+        source = Source.model(self.name, self.version, self.digest)
+        return list(annotation_of_doc(parts[-1](doc), document.id, source).relations)
 
 
 def load_pipeline(folder: Path) -> Any:

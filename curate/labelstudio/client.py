@@ -117,7 +117,8 @@ class LabelStudio:
 
     Paths begin with a slash and are relative to the address: ``get("/api/projects/3")``.
     Answers are parsed JSON (None where there is no body).  Raises the RemoteError tree only, and
-    DataError for a body that JSON or UTF-8 cannot carry.
+    DataError for a body that JSON or UTF-8 cannot carry.  ``before`` is called before each
+    request; what it raises ends the work there, between two steps.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class LabelStudio:
         on_retry: Callable[[Retry], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         attempts: int = READ_ATTEMPTS,
+        before: Callable[[], None] | None = None,
     ) -> None:
         from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -137,6 +139,7 @@ class LabelStudio:
         self.url = base_url_of(url)
         self._credentials = Credentials(token, self._refresh)
         self._on_retry = on_retry
+        self._before = before
         self._sleep = sleep
         self._attempts = attempts
         self.server_date = ""
@@ -376,6 +379,8 @@ class LabelStudio:
     ) -> httpx.Response:
         import httpx
 
+        if self._before is not None:
+            self._before()
         headers = {} if authorization is None else {"Authorization": authorization}
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -7,7 +7,7 @@ claims carry no score: Label Studio leaves a model's score on a region whose lab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from curate.labelstudio.config import CANONICAL_CONTROL, LABEL_CONTROL, TEXT_OBJECT
@@ -24,15 +24,21 @@ from curate.model import Annotation, Entity, Relation, Source, SourceKind
 from curate.schema import LabelSchema
 
 
-def encode(annotation: Annotation, text: str, schema: LabelSchema) -> list[dict[str, Any]]:
+def encode(
+    annotation: Annotation,
+    text: str,
+    schema: LabelSchema,
+    known: Mapping[tuple[int, int, str], str] | None = None,
+) -> list[dict[str, Any]]:
     """The result items of an annotation of ``text``; region ids are ``e1``, ``e2``, … in order.
 
-    The order of a symmetric relation's arguments is kept; Label Studio shows it with two heads.
+    ``known``: the ids of entities (by key) that are on the screen already and keep theirs.  The
+    order of a symmetric relation's arguments is kept; Label Studio shows it with two heads.
     """
     items: list[dict[str, Any]] = []
     names: dict[tuple[int, int, str], str] = {}
     for number, entity in enumerate(annotation.entities, start=1):
-        name = names[entity.key] = f"e{number}"
+        name = names[entity.key] = (known or {}).get(entity.key, f"e{number}")
         items.append(_region(entity, name, text))
         if entity.canonical:
             items.append(_note(entity, name, text))
@@ -185,13 +191,21 @@ def task_data(document_id: str, text: str) -> dict[str, str]:
     return {DATA_TEXT: text, DATA_ID: document_id}
 
 
-def prediction_payload(prediction: Annotation, text: str, schema: LabelSchema) -> dict[str, Any]:
-    """A prediction as `/import` takes it.  Its score is the mean over the items that have one."""
+def prediction_payload(
+    prediction: Annotation,
+    text: str,
+    schema: LabelSchema,
+    known: Mapping[tuple[int, int, str], str] | None = None,
+) -> dict[str, Any]:
+    """A prediction as `/import` takes it, and as an ML backend answers with it.
+
+    Its score is the mean over the items that have one; ``known`` as in :func:`encode`.
+    """
     scores = [e.score for e in prediction.entities if e.score is not None]
     scores += [r.score for r in prediction.relations if r.score is not None]
     payload: dict[str, Any] = {
         "model_version": model_version(prediction.source),
-        "result": encode(prediction, text, schema),
+        "result": encode(prediction, text, schema, known),
     }
     if scores:
         payload["score"] = sum(scores) / len(scores)

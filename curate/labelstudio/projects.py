@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _MARK = "curate workspace "
 
+BACKEND_TITLE = "curate serve"
+"""Our name as an ML backend; as a project's model version it means «ask the backend»."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remote:
@@ -162,8 +165,11 @@ def update(client: LabelStudio, remote: Remote, changes: dict[str, Any]) -> None
 
 
 def show_model(client: LabelStudio, remote: Remote, version: str) -> bool:
-    """Make the label stream show this model's predictions; whether that was a change."""
-    if remote.record.get("model_version") == version:
+    """Make the label stream show this model's predictions; whether that was a change.
+
+    A project that asks `curate serve` goes on asking: it shows the champion's.
+    """
+    if remote.record.get("model_version") in (version, BACKEND_TITLE):
         return False
     client.update_project(remote.id, model_version=version)
     return True

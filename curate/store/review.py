@@ -223,6 +223,16 @@ class Review:
         rows = self._connection.execute(select(lanes.c.document_id, lanes.c.lane))
         return {row.document_id: row.lane for row in rows}
 
+    def lanes_of(self, document_ids: Sequence[str]) -> dict[str, str]:
+        """The same of these documents alone."""
+        found: dict[str, str] = {}
+        for batch in _batches(document_ids):
+            rows = self._connection.execute(
+                select(lanes.c.document_id, lanes.c.lane).where(lanes.c.document_id.in_(batch))
+            )
+            found |= {row.document_id: row.lane for row in rows}
+        return found
+
 
 def _row(item: ReviewItem) -> dict[str, Any]:
     return {
