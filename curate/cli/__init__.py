@@ -19,6 +19,7 @@ GROUPS = (
     "annotators",
     "sync",
     "serve",
+    "serve",
     "quarantine",
     "review",
     "predictions",
