@@ -19,7 +19,6 @@ GROUPS = (
     "annotators",
     "sync",
     "serve",
-    "serve",
     "quarantine",
     "review",
     "predictions",
