@@ -12,6 +12,10 @@ from curate.cli.common import JsonOption, TerminalReporter, context_of, emit, sh
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from curate.extractors.models import Card
+    from curate.flows.models import Promotion
+    from curate.scoring.comparison import Difference
+
 group = typer.Typer(no_args_is_help=True, help="The trained models of the workspace.")
 
 
@@ -50,10 +54,22 @@ def train(
         int | None,
         typer.Option(help="Word clusters to learn from raw text; default: by its amount.", min=0),
     ] = None,
+    auto: Annotated[
+        bool,
+        typer.Option(
+            "--auto",
+            help="Promote the model by the rule of `models promote`, or say why not and exit 1; "
+            "it is kept either way.",
+        ),
+    ] = False,
+    margin: Annotated[
+        float,
+        typer.Option(help="With --auto: how much better it must be for sure.", min=0.0),
+    ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model on gold."""
-    from curate.errors import ConfigurationError
+    from curate.errors import ConfigurationError, FindingsError
     from curate.extractors.train import TrainSettings
     from curate.flows.train import train as run
     from curate.gold.opening import open_gold
@@ -77,6 +93,7 @@ def train(
             config=None if config is None else str(config),
         ),
         raw=[] if clusters == 0 else context.raw_texts(),
+        auto=margin if auto else None,
     )
 
     def table(console: Console) -> None:
@@ -85,8 +102,12 @@ def train(
         _scores(console, result.card.scores)
         for note in result.card.notes:
             console.print(f"note: {note}", markup=False)
+        if result.promotion is not None:
+            _promotion(console, result.promotion)
 
     emit(result.as_dict(), as_json, table)
+    if result.promotion is not None and result.promotion.behind:
+        raise FindingsError(result.promotion.behind)
 
 
 @group.command("list", epilog="Example: curate models list")
@@ -138,13 +159,24 @@ def show_(
         )
         console.print(f"looks at that test split so far: {card.looks}", markup=False)
         _scores(console, card.scores)
+        _labels(console, card)
+        for one in found.promotions:
+            forced = f", forced: {one['forced']}" if one.get("forced") else ""
+            console.print(
+                f"took the place of {one.get('before')} on {one.get('gold')}, "
+                f"{one.get('at')}{forced}",
+                markup=False,
+            )
         for note in card.notes:
             console.print(f"note: {note}", markup=False)
 
     emit(found.as_dict(), as_json, table)
 
 
-@group.command(epilog="Example: curate models promote sahel@3 --gold latest")
+@group.command(
+    epilog="Example: curate models promote sahel@3 --gold latest\n\n"
+    "The reason of --force is kept in models/promotions.jsonl and shown by `models show`."
+)
 def promote(
     ctx: typer.Context,
     model: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")],
@@ -156,12 +188,16 @@ def promote(
         float, typer.Option(help="How much better in entity F1 it must be for sure.", min=0.0)
     ] = 0.0,
     force: Annotated[
-        str,
+        str | None,
         typer.Option(help="Promote it anyway, for this reason, which is kept.", metavar="REASON"),
-    ] = "",
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a model take the champion's place, if it is shown to be better; else exit 1."""
+    """Let a model take the champion's place, if it is shown to be better; else exit 1.
+
+    Better: the paired interval of the difference in entity F1 clears the margin, no label and not
+    the relations are significantly worse, and annotators owe no more edits.
+    """
     from curate.errors import FindingsError
     from curate.flows.models import promote as run
     from curate.gold.opening import open_gold
@@ -171,18 +207,63 @@ def promote(
     schema = found.schema or context.schema
     result = run(context.models, model, found, schema, margin=margin, reason=force)
 
-    def table(console: Console) -> None:
-        if result.promoted:
-            console.print(f"{result.reference} takes the place of {result.champion}", markup=False)
-        elif result.verdict is None:
-            console.print(f"{result.reference} {result.reason}", markup=False)
+    emit(result.as_dict(), as_json, lambda console: _promotion(console, result))
+    if result.behind:
+        raise FindingsError(result.behind)
 
-    emit(result.as_dict(), as_json, table)
-    if result.verdict is not None and not result.promoted:
-        raise FindingsError(
-            f"{result.reference} stays behind {result.champion}: "
-            + "; ".join(result.verdict.missing)
+
+def _promotion(console: Console, result: Promotion) -> None:
+    """What the comparison said, and whether the place changed hands."""
+    from rich.table import Table
+
+    verdict = result.verdict
+    if verdict is None:
+        console.print(f"{result.reference} {result.reason}", markup=False)
+        return
+    rows = Table("on the test split", result.champion, result.reference, "difference")
+    for found in verdict.comparison.differences:
+        main = (found.part, found.measure) in (("entities", "strict"), ("relations", "boundaries"))
+        if main and found.label is None:
+            rows.add_row(f"{found.part} F1", show(found.a), show(found.b), _difference(found))
+    before, after = verdict.edits
+    rows.add_row("edits per gold entity", show(before.per_entity), show(after.per_entity), "")
+    for kind in ("add", "remove", "relabel", "move"):
+        rows.add_row(f"  to {kind}", str(getattr(before, kind)), str(getattr(after, kind)), "")
+    for found in verdict.significant:
+        rows.add_row(str(found.label), show(found.a), show(found.b), _difference(found))
+    console.print(rows)
+    if not verdict.significant:
+        console.print("no label differs significantly", markup=False)
+    console.print(
+        f"{verdict.comparison.documents} test documents; looks at that test split so far: "
+        f"{result.looks}",
+        markup=False,
+    )
+    if result.promoted:
+        forced = "" if verdict.better else f", forced: {result.reason}"
+        console.print(
+            f"{result.reference} takes the place of {result.champion}{forced}", markup=False
         )
+
+
+def _difference(found: Difference) -> str:
+    between = "" if found.ci is None else f" [{found.ci[0]:+.3f}, {found.ci[1]:+.3f}]"
+    return "n/a" if found.difference is None else f"{found.difference:+.3f}{between}"
+
+
+def _labels(console: Console, card: Card) -> None:
+    """F1 by label beside the number of examples in train."""
+    from rich.table import Table
+
+    splits = [split for split in ("dev", "test") if split in card.scores]
+    if not splits:
+        return
+    rows = Table("label", "in train", *(f"{split} F1" for split in splits))
+    counts = card.counts.get("train", {})
+    for label in (*card.labels, *card.relations):
+        cells = [show(card.scores[split].get("per_label", {}).get(label)) for split in splits]
+        rows.add_row(label, str(counts.get(label, 0)), *cells)
+    console.print(rows)
 
 
 def _scores(console: Console, scores: Any) -> None:
@@ -194,5 +275,13 @@ def _scores(console: Console, scores: Any) -> None:
             console.print(
                 f"{split} ({found['documents']} documents): {part} F1 "
                 f"{show(measure.get('f1'))}{between}",
+                markup=False,
+            )
+        owed = found.get("edits")
+        if owed:
+            console.print(
+                f"{split}: {show(owed['per_entity'])} edits per gold entity ({owed['add']} to add, "
+                f"{owed['remove']} to remove, {owed['relabel']} to relabel, {owed['move']} to "
+                "move)",
                 markup=False,
             )

@@ -159,6 +159,21 @@ def aliases(models: Path) -> dict[str, str]:
     return raw
 
 
+def promotions(models: Path) -> list[dict[str, Any]]:
+    """What ``promotions.jsonl`` tells, oldest first; a line cut short is left out."""
+    try:
+        lines = (models / PROMOTIONS).read_bytes().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+            if isinstance(row, dict):
+                found.append(row)
+    return found
+
+
 def set_alias(models: Path, alias: str, reference: str, record: Mapping[str, Any]) -> None:
     """Point an alias at a model and note it in ``promotions.jsonl``.
 

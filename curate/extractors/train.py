@@ -105,7 +105,8 @@ def check_leaks(splits: Mapping[str, Sequence[GoldDocument]]) -> None:
                 if other != split:
                     raise DataError(
                         f"documents {name!r} ({other}) and {gold.id!r} ({split}) are the same or "
-                        "near-duplicates: the scores would be too good; rebuild the release"
+                        "near-duplicates: the scores would be too good; build the release anew, or "
+                        "give both the same meta.split in a file"
                     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,28 +23,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Listed:
-    """A model and the aliases that point at it."""
+    """A model, the aliases that point at it, and how it came to be champion, each time."""
 
     folder: Path
     card: Card
     aliases: tuple[str, ...]
+    promotions: tuple[Mapping[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return self.card.as_dict() | {
             "reference": self.card.reference,
             "folder": str(self.folder),
             "aliases": list(self.aliases),
+            "promotions": [dict(one) for one in self.promotions],
         }
 
 
 def list_models(models: Path) -> list[Listed]:
     """Every model of the folder, by name and version."""
     known = _models.aliases(models)
+    history = _models.promotions(models)
     return [
         Listed(
             folder,
             card,
             tuple(sorted(alias for alias, target in known.items() if target == card.reference)),
+            tuple(one for one in history if one.get("digest") == card.digest),
         )
         for folder, card in _models.cards(models)
     ]
@@ -69,6 +74,15 @@ class Promotion:
     promoted: bool
     verdict: Verdict | None
     reason: str = ""
+    looks: int = 0
+    """How many models were scored on this test split by now."""
+
+    @property
+    def behind(self) -> str:
+        """Why the model does not take the place, in a sentence; empty where it does."""
+        if self.verdict is None or self.promoted:
+            return ""
+        return f"{self.reference} stays behind {self.champion}: {'; '.join(self.verdict.missing)}"
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -76,6 +90,7 @@ class Promotion:
             "champion": self.champion,
             "promoted": self.promoted,
             "reason": self.reason,
+            "looks": self.looks,
             "verdict": None if self.verdict is None else self.verdict.as_json(),
         }
 
@@ -87,15 +102,19 @@ def promote(
     schema: LabelSchema,
     *,
     margin: float = 0.0,
-    reason: str = "",
+    reason: str | None = None,
 ) -> Promotion:
     """Make a model the champion if it is shown to be better on the test split of ``gold``.
 
     ``reason`` forces it whatever the comparison says, and is kept.  Raises UsageError for an
-    unknown model, DataError where the gold has no test split.
+    unknown model or an empty reason, DataError where the gold has no test split.
     """
+    if reason is not None and not reason.strip():
+        raise UsageError("--force needs a reason, which is kept with the promotion")
+    forced = " ".join((reason or "").split())
     from curate.extractors.registry import resolve
     from curate.extractors.spacy import Pipeline
+    from curate.flows.looks import note_looks
     from curate.flows.train import splits_of
     from curate.scoring.promotion import judge
 
@@ -108,8 +127,9 @@ def promote(
     if not test:
         raise DataError("there is no test split to judge by", path=gold.path)
     challenger = Pipeline(chosen.folder)
+    looks = note_looks(models, gold, "promote", [champion.digest, challenger.digest])
     verdict = judge(_tally(champion, test, schema), _tally(challenger, test, schema), margin)
-    promoted = verdict.better or bool(reason)
+    promoted = verdict.better or bool(forced)
     if promoted:
         record = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -119,11 +139,11 @@ def promote(
             "gold": gold.name,
             "gold_digest": gold.digest,
             "margin": f"{margin:g}",
-            "forced": reason,
+            "forced": forced,
             "missing": list(verdict.missing),
         }
         _models.set_alias(models, _models.CHAMPION, chosen.card.reference, record)
-    return Promotion(chosen.card.reference, name, promoted, verdict, reason)
+    return Promotion(chosen.card.reference, name, promoted, verdict, forced, looks)
 
 
 def _tally(extractor: Extractor, test: list[GoldDocument], schema: LabelSchema) -> Tally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from curate.model import Source
 from curate.schema import LabelSchema, check_fit
 
 if TYPE_CHECKING:
+    from curate.flows.models import Promotion
     from curate.flows.reporter import Reporter
     from curate.gold.items import GoldDocument
     from curate.gold.opening import GoldSet
@@ -38,16 +39,21 @@ NAMES = "letters, digits, '-' and '_'"
 class Trained:
     """The model: its folder and its card.
 
-    ``fresh`` is False where a model made from just the same was there already.
+    ``fresh`` is False where a model made from just the same was there already.  ``promotion`` is
+    what came of trying to promote it, where that was asked for.
     """
 
     folder: Path
     card: Card
     fresh: bool = True
+    promotion: Promotion | None = None
 
     def as_dict(self) -> dict[str, Any]:
         model = self.card.as_dict() | {"reference": self.card.reference}
-        return {"model": model, "folder": str(self.folder), "trained": self.fresh}
+        data = {"model": model, "folder": str(self.folder), "trained": self.fresh}
+        if self.promotion is not None:
+            data["promotion"] = self.promotion.as_dict()
+        return data
 
 
 def splits_of(gold: GoldSet) -> dict[str, list[GoldDocument]]:
@@ -74,12 +80,37 @@ def splits_of(gold: GoldSet) -> dict[str, list[GoldDocument]]:
     return found
 
 
-def check_gold(splits: Mapping[str, Sequence[GoldDocument]], schema: LabelSchema) -> None:
-    """Raises DataError for gold that does not fit the schema, or whose splits share texts."""
+def checked_splits(gold: GoldSet, schema: LabelSchema) -> dict[str, list[GoldDocument]]:
+    """:func:`splits_of`, each document with its near-duplicate group.
+
+    A release brings its groups; those of a file are found here.  Raises DataError for gold that
+    does not fit the schema, or of which texts stand in two splits.
+    """
+    splits = splits_of(gold)
     for documents in splits.values():
         for one in documents:
-            check_fit(one.annotation, one.document.text, schema)
-    check_leaks(splits)
+            try:
+                check_fit(one.annotation, one.document.text, schema)
+            except DataError as error:
+                raise error.at(gold.path) from None
+    if gold.release is None:
+        splits = _grouped(splits)
+    try:
+        check_leaks(splits)
+    except DataError as error:
+        raise error.at(gold.path) from None
+    return splits
+
+
+def _grouped(splits: Mapping[str, Sequence[GoldDocument]]) -> dict[str, list[GoldDocument]]:
+    from curate.similarity import groups, near_duplicate_pairs
+
+    texts = {g.id: g.document.text for documents in splits.values() for g in documents}
+    found = groups(texts, near_duplicate_pairs(texts))
+    return {
+        split: [replace(g, group=found[g.id]) for g in documents]
+        for split, documents in splits.items()
+    }
 
 
 def train(
@@ -91,21 +122,48 @@ def train(
     name: str = "",
     settings: TrainSettings | None = None,
     raw: Sequence[str] = (),
+    auto: float | None = None,
 ) -> Trained:
     """Train on ``gold``, score dev and, once, test, and publish the model whole.
 
     Where a model of this name was made from the same gold, schema, settings, texts and versions,
     it is the answer, and nothing is trained.
     ``raw`` are texts of the workspace without gold; a text that stands in dev or test is not used.
+    ``auto``: the margin of a promotion to try afterwards (:func:`curate.flows.models.promote`).
     Raises UsageError for a bad name, DataError for gold that does not fit the schema or leaks.
     """
+    done = _train(gold, schema, models, reporter, name, settings, raw, auto is not None)
+    if auto is None:
+        return done
+    from curate.flows.models import promote
+
+    reporter.step(f"comparing {done.card.reference} with the champion")
+    found = promote(models, done.card.reference, gold, schema, margin=auto)
+    return replace(done, promotion=found)
+
+
+def _train(
+    gold: GoldSet,
+    schema: LabelSchema,
+    models: Path,
+    reporter: Reporter,
+    name: str,
+    settings: TrainSettings | None,
+    raw: Sequence[str],
+    auto: bool,
+) -> Trained:
     chosen = settings or TrainSettings()
     name = name or schema.name
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"{name!r} is no name for a model; use {NAMES}")
-    splits = splits_of(gold)
-    check_gold(splits, schema)
-    notes = check_support(splits["train"], schema)
+    splits = checked_splits(gold, schema)
+    if auto and not splits["test"]:
+        raise DataError(
+            "there is no test split to judge the model by; leave --auto out", path=gold.path
+        )
+    notes = [*check_support(splits["train"], schema), *_judged(splits, schema)]
+    for note in notes:
+        reporter.warn(note)
     if not splits["test"]:
         notes.append("there is no test split: the model was not scored")
     held = {g.document.digest for split in ("dev", "test") for g in splits[split]}
@@ -175,10 +233,31 @@ def train(
     return Trained(models / f"{name}-{version}", card)
 
 
+def _judged(splits: Mapping[str, Sequence[GoldDocument]], schema: LabelSchema) -> list[str]:
+    """Which labels the test split cannot judge, in a sentence."""
+    if not splits["test"]:
+        return []
+    train, test = (mentions(splits[split]) for split in ("train", "test"))
+    none = [x for x in (*schema.entity_labels, *schema.relation_labels) if train[x] and not test[x]]
+    if not none:
+        return []
+    return [f"no example in test, its scores say nothing of: {', '.join(none)}"]
+
+
+def mentions(documents: Sequence[GoldDocument]) -> Counter[str]:
+    """How often each entity label and relation type occurs."""
+    labels: Counter[str] = Counter()
+    for gold in documents:
+        labels.update(e.label for e in gold.annotation.entities)
+        labels.update(r.label for r in gold.annotation.relations)
+    return labels
+
+
 def _scores(
     nlp: Any, documents: Sequence[GoldDocument], schema: LabelSchema, source: Source
 ) -> dict[str, Any]:
     from curate.scoring import score
+    from curate.scoring.promotion import edits_of
 
     said = {a.document_id: a for a in predict(nlp, [g.document for g in documents], source)}
     result = score(
@@ -191,6 +270,7 @@ def _scores(
         "documents": result.documents,
         "entities": _headline(entities.measures["strict"].as_json()),
         "relations": _headline(relations.measures["boundaries"].as_json()),
+        "edits": edits_of(result.tally).as_json(),
         "per_label": {
             label: None if measure.f1 is None else round(measure.f1, 4)
             for part in (entities, relations)
@@ -211,13 +291,9 @@ def _headline(measure: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _counts(splits: Mapping[str, Sequence[GoldDocument]]) -> dict[str, Any]:
-    labels: Counter[str] = Counter()
-    for gold in splits["train"]:
-        labels.update(e.label for e in gold.annotation.entities)
-        labels.update(r.label for r in gold.annotation.relations)
     return {
         "documents": {split: len(documents) for split, documents in splits.items()},
-        "train": dict(sorted(labels.items())),
+        "train": dict(sorted(mentions(splits["train"]).items())),
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import DataError, UsageError
 from curate.extractors.train import TrainSettings, learn, predict, recipe
 from curate.flows.looks import note_looks
-from curate.flows.train import check_gold, splits_of, versions
+from curate.flows.train import checked_splits, mentions, versions
 from curate.model import Source, digest_of
 from curate.reports.pages import write_bytes
 from curate.schema import LabelSchema
@@ -154,8 +153,7 @@ def train_curve(
     options = options or CurveOptions()
     options.check()
     chosen = replace(settings or TrainSettings(), seed=options.seed)
-    splits = splits_of(gold)
-    check_gold(splits, schema)
+    splits = checked_splits(gold, schema)
     on = _where(options.on, splits)
     jobs, notes = _plan(splits, on, options)
     held = {g.document.digest for split in ("dev", "test") for g in splits[split]}
@@ -179,7 +177,7 @@ def train_curve(
     advice = advise(
         found,
         {"entities": schema.entity_labels, "relations": schema.relation_labels},
-        _support(splits["train"]),
+        mentions(splits["train"]),
     )
     if more > train:
         notes.append(
@@ -337,14 +335,6 @@ def _points(value: float | None) -> str:
 
 def _left(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def _support(train: Sequence[GoldDocument]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for gold in train:
-        counts.update(e.label for e in gold.annotation.entities)
-        counts.update(r.label for r in gold.annotation.relations)
-    return counts
 
 
 def write_report(result: LearningCurve, folder: Path) -> list[Path]:

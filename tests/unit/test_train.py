@@ -44,6 +44,8 @@ def documents(splits: str) -> list[tuple[Document, Annotation]]:
             (name, "ORG"),
         ]
         pieces += [(f" in {1900 + i}. ", ""), ("Nobody went to ", ""), (place, "LOC"), (".", "")]
+        # Without words of their own the documents would be near-duplicates of each other.
+        pieces.append((" Also " + " ".join(f"w{i}x{k}" for k in range(25)) + ".", ""))
         text, entities = "", []
         for piece, label in pieces:
             if label:
@@ -183,6 +185,11 @@ def test_gold_that_would_deceive_is_refused(tmp_path: Path) -> None:
     small = parse_schema("name: s\nlanguage: en\nentities:\n  - name: PER\n")
     with pytest.raises(DataError, match="not in schema"):
         run(tmp_path / "ok.jsonl", tmp_path / "models", small)
+    twin = Document.of(rows[3][0].text + " More.", id="twin", metadata={"split": "train"})
+    near = [*rows, (twin, Annotation.of("twin", rows[3][1].entities, (), Source.curator("g")))]
+    write(tmp_path / "near.jsonl", near)
+    with pytest.raises(DataError, match=r"near\.jsonl: documents .*near-duplicates"):
+        run(tmp_path / "near.jsonl", tmp_path / "models")
     bad = json.dumps({"id": "a", "text": "x", "meta": {"split": "other"}})
     (tmp_path / "bad.jsonl").write_text(bad + "\n")
     with pytest.raises(DataError, match=r"bad\.jsonl:1: meta\.split"):
