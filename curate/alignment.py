@@ -43,38 +43,45 @@ here, and stand together in their event.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from curate import matching
 from curate.errors import DataError
-from curate.matching import Edge, best_matching
+from curate.matching import Edge, best_matching, count_overlaps
 from curate.model import Annotation, Entity, Relation
 from curate.offsets import Span
 from curate.schema import LabelSchema
+from curate.spans import (
+    MANY,
+    EntityKey,
+    EntityKind,
+    SpanComparison,
+    compare_spans,
+    jaccard,
+    overlapping_pairs,
+)
 
-EntityKey = tuple[int, int, str]
-"""``(start, end, label)``."""
+__all__ = [
+    "Alignment",
+    "EntityEvent",
+    "EntityKey",
+    "EntityKind",
+    "RelationEvent",
+    "RelationKey",
+    "RelationKind",
+    "SpanComparison",
+    "align",
+    "compare_relations",
+    "compare_spans",
+    "jaccard",
+    "overlapping_pairs",
+    "relation_key",
+]
+
 RelationKey = tuple[str, Span, Span]
 """``(label, head span, tail span)``; the spans in ascending order where the type is symmetric."""
-AnySpan = Span | EntityKey
-"""Whatever begins with start and end."""
-
-
-class EntityKind(StrEnum):
-    """How entities of the two sides correspond; see the module's table."""
-
-    CORRECT = "correct"
-    LABEL = "label"
-    SPLIT = "split"
-    MERGE = "merge"
-    BOUNDARY = "boundary"
-    LABEL_BOUNDARY = "label_boundary"
-    MISSED = "missed"
-    SPURIOUS = "spurious"
 
 
 class RelationKind(StrEnum):
@@ -231,63 +238,6 @@ def _grouped(
     }
 
 
-# The core: on sorted keys, after what is identical has been taken out of both sides.
-
-
-@dataclass(frozen=True, slots=True)
-class SpanComparison:
-    """What :func:`compare_spans` found; members are indices into its two arguments."""
-
-    events: list[tuple[EntityKind, tuple[int, ...], tuple[int, ...]]]
-    overlapping: int
-    lenient: list[Edge]
-
-
-def compare_spans(a: Sequence[EntityKey], b: Sequence[EntityKey]) -> SpanComparison:
-    """The events of two sorted lists of entity keys without repeats and with none in common.
-
-    Taking the identical ones out first loses nothing: for the partial credit an equal pair is
-    worth any two it could be traded for, and for the lenient sum the same follows from the
-    triangle inequality of the Jaccard distance.
-    """
-    events: list[tuple[EntityKind, tuple[int, ...], tuple[int, ...]]] = []
-    pairs = overlapping_pairs(a, b) if a and b else []
-    free_a, free_b = set(range(len(a))), set(range(len(b)))
-
-    def take(kind: EntityKind, left: tuple[int, ...], right: tuple[int, ...]) -> None:
-        events.append((kind, left, right))
-        free_a.difference_update(left)
-        free_b.difference_update(right)
-
-    # Entities with equal spans are interchangeable but for their label: first with first.
-    for i, j in pairs:
-        if a[i][0] == b[j][0] and a[i][1] == b[j][1] and i in free_a and j in free_b:
-            take(EntityKind.LABEL, (i,), (j,))
-    rest = [(i, j) for i, j in pairs if i in free_a and j in free_b]
-    overlapping = matching.overlapping(
-        [a[i][:2] for i in sorted({i for i, _ in rest})],
-        [b[j][:2] for j in sorted({j for _, j in rest})],
-    )
-    lenient = best_matching([(i, j, jaccard(a[i], b[j])) for i, j in pairs if a[i][2] == b[j][2]])
-    for i, right in _wholes(a, b, rest):
-        take(EntityKind.SPLIT, (i,), right)
-    rest = [(i, j) for i, j in rest if i in free_a and j in free_b]
-    for j, left in _wholes(b, a, [(j, i) for i, j in rest]):
-        take(EntityKind.MERGE, left, (j,))
-    for kind, alike in ((EntityKind.BOUNDARY, True), (EntityKind.LABEL_BOUNDARY, False)):
-        for i, j, _ in best_matching(
-            [
-                (i, j, jaccard(a[i], b[j]))
-                for i, j in rest
-                if i in free_a and j in free_b and (a[i][2] == b[j][2]) is alike
-            ]
-        ):
-            take(kind, (i,), (j,))
-    events += [(EntityKind.MISSED, (i,), ()) for i in sorted(free_a)]
-    events += [(EntityKind.SPURIOUS, (), (j,)) for j in sorted(free_b)]
-    return SpanComparison(events, overlapping, lenient)
-
-
 def compare_relations(
     a: Sequence[RelationKey], b: Sequence[RelationKey], symmetric: Collection[str]
 ) -> list[tuple[RelationKind, int | None, int | None]]:
@@ -347,6 +297,9 @@ def _near_relations(
         if not others:
             continue
         turns = label in symmetric
+        if _crowded(a, b, some, others, turns):
+            edges += _best_near(a, b, some, others, turns)
+            continue
         few = len(some) * len(others) <= _FEW
         pairs = (
             [(i, j) for i in some for j in others] if few else _touching(a, b, some, others, turns)
@@ -356,6 +309,48 @@ def _near_relations(
             if worth:
                 edges.append((i, j, worth))
     return [(i, j) for i, j, _ in best_matching(edges)] if edges else []
+
+
+def _crowded(
+    a: Sequence[RelationKey],
+    b: Sequence[RelationKey],
+    some: list[int],
+    others: list[int],
+    turns: bool,
+) -> bool:
+    """Whether too many pairs may be near to be listed."""
+    if len(some) * len(others) <= MANY:
+        return False
+    spans = [
+        {span for i in side for span in keys[i][1:]} for keys, side in ((a, some), (b, others))
+    ]
+    if count_overlaps(*spans) > MANY:
+        return True
+    heads, tails = [a[i][1] for i in some], [a[i][2] for i in some]
+    other_heads, other_tails = [b[j][1] for j in others], [b[j][2] for j in others]
+    near = min(count_overlaps(heads, other_heads), count_overlaps(tails, other_tails))
+    if turns:
+        near += min(count_overlaps(tails, other_heads), count_overlaps(heads, other_tails))
+    return near > MANY
+
+
+def _best_near(
+    a: Sequence[RelationKey],
+    b: Sequence[RelationKey],
+    some: list[int],
+    others: list[int],
+    turns: bool,
+) -> list[Edge]:
+    import numpy as np
+
+    from curate.crowded import best_pairs, closeness, closeness_in_any_order
+
+    one, two = (
+        np.array([(*keys[i][1], *keys[i][2]) for i in side], dtype=np.float64).T
+        for keys, side in ((a, some), (b, others))
+    )
+    found = best_pairs(one, two, closeness_in_any_order if turns else closeness)
+    return [(some[i], others[j], w) for i, j, w in found]
 
 
 _FEW = 64
@@ -442,71 +437,3 @@ def _one_argument(
 
     of_a, of_b = buckets(a, left), buckets(b, right)
     return [(of_a[key], of_b[key]) for key in sorted(of_a.keys() & of_b.keys())]
-
-
-def _wholes(
-    wholes: Sequence[EntityKey], parts: Sequence[EntityKey], pairs: Iterable[tuple[int, int]]
-) -> list[tuple[int, tuple[int, ...]]]:
-    """The wholes that two or more disjoint parts share out, with their parts.
-
-    A part is only ever in one whole: the one with the most parts, then the shortest, then the
-    first.
-    """
-    candidates: dict[int, list[int]] = {}
-    for i, j in pairs:
-        inside = min(wholes[i][1], parts[j][1]) - max(wholes[i][0], parts[j][0])
-        if 2 * inside > parts[j][1] - parts[j][0]:
-            candidates.setdefault(i, []).append(j)
-    candidates = {i: found for i, found in candidates.items() if len(found) > 1}
-    if not candidates:
-        return []
-    used: set[int] = set()
-
-    def pieces(i: int) -> tuple[int, ...]:
-        chosen: list[int] = []
-        reached = 0
-        label = wholes[i][2]
-        for j in sorted(
-            candidates[i],
-            key=lambda j: (parts[j][1], -parts[j][0], parts[j][2] != label, parts[j]),
-        ):
-            if j not in used and (not chosen or parts[j][0] >= reached):
-                chosen.append(j)
-                reached = parts[j][1]
-        return tuple(sorted(chosen))
-
-    several = {i: found for i in candidates if len(found := pieces(i)) > 1}
-    taken: list[tuple[int, tuple[int, ...]]] = []
-    order = sorted(
-        several, key=lambda i: (-len(several[i]), wholes[i][1] - wholes[i][0], wholes[i])
-    )
-    for i in order:
-        found = pieces(i)
-        if len(found) > 1:
-            taken.append((i, found))
-            used.update(found)
-    return taken
-
-
-def jaccard(a: AnySpan, b: AnySpan) -> float:
-    """Characters in common over characters in either."""
-    inside = min(a[1], b[1]) - max(a[0], b[0])
-    return inside / (max(a[1], b[1]) - min(a[0], b[0])) if inside > 0 else 0.0
-
-
-def overlapping_pairs(a: Sequence[AnySpan], b: Sequence[AnySpan]) -> list[tuple[int, int]]:
-    """Index pairs of overlapping spans, sorted; both sides sorted by (start, end, …).
-
-    Takes time in proportion to the sides and the pairs found.
-    """
-    starts_a = [span[0] for span in a]
-    starts_b = [span[0] for span in b]
-    pairs: list[tuple[int, int]] = []
-    for i, span in enumerate(a):
-        first, beyond = bisect_left(starts_b, span[0]), bisect_left(starts_b, span[1])
-        pairs.extend((i, j) for j in range(first, beyond))
-    for j, span in enumerate(b):
-        first, beyond = bisect_right(starts_a, span[0]), bisect_left(starts_a, span[1])
-        pairs.extend((i, j) for i in range(first, beyond))
-    pairs.sort()
-    return pairs

@@ -1,11 +1,13 @@
 """One-to-one matching between two sides, by connected component of what may be paired.
 
 Components of annotated text are tiny, and are solved here; a large one goes to scipy's sparse
-solver, or to its dense one where nearly everything may be paired with everything.
+solver, or to its dense one where nearly everything may be paired with everything.  Where the
+pairs are too many to be listed, see :mod:`curate.crowded`.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
@@ -78,6 +80,55 @@ def overlapping(a: Iterable[tuple[int, int]], b: Iterable[tuple[int, int]]) -> i
             taken[heappop(choices)] = True
             total += 1
     return total
+
+
+def count_overlaps(a: Iterable[tuple[int, int]], b: Iterable[tuple[int, int]]) -> int:
+    """How many pairs of half-open spans overlap; time grows with the spans, not with the pairs."""
+    begins, ends = [], []
+    for start, end in b:
+        begins.append(start)
+        ends.append(end)
+    begins.sort()
+    ends.sort()
+    # What has begun before a span's end, without what had ended by its start.
+    return sum(bisect_left(begins, end) - bisect_right(ends, start) for start, end in a)
+
+
+def overlap_components(
+    a: Sequence[tuple[int, int]], b: Sequence[tuple[int, int]]
+) -> list[tuple[list[int], list[int]]]:
+    """The connected components of what overlaps between two sides of half-open spans.
+
+    Members are indices, in ascending order; whoever overlaps nobody of the other side is in none.
+    """
+    parent = list(range(len(a) + len(b)))
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    spans = [*a, *b]
+    # Of each side what may still go on: the end, and a member of the component.
+    open_spans: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+    for node in sorted(range(len(spans)), key=lambda node: spans[node]):
+        start, end = spans[node]
+        side = 0 if node < len(a) else 1
+        across = [(until, other) for until, other in open_spans[1 - side] if until > start]
+        for _, other in across:
+            parent[root(other)] = root(node)
+        # All of them are one component now: the one that goes on longest stands for them.
+        open_spans[1 - side][:] = [max(across)] if across else []
+        open_spans[side].append((end, node))
+    found: dict[int, tuple[list[int], list[int]]] = {}
+    for node in range(len(spans)):
+        rows, columns = found.setdefault(root(node), ([], []))
+        if node < len(a):
+            rows.append(node)
+        else:
+            columns.append(node - len(a))
+    return [both for both in found.values() if both[0] and both[1]]
 
 
 def cardinality(pairs: Iterable[tuple[int, int]]) -> int:

@@ -284,11 +284,7 @@ class _Rest:
         self.end = [frame.offset[side.doc[rows]] + side.end[rows] for side, rows in sides]
 
     def resolve(self, events: _Events) -> None:
-        left, right = self._overlaps()
-        near = [
-            np.bincount(left, minlength=len(self.doc[0])),
-            np.bincount(right, minlength=len(self.doc[1])),
-        ]
+        near = (self._overlaps(0), self._overlaps(1))
         for side, kind in ((0, EntityKind.MISSED), (1, EntityKind.SPURIOUS)):
             alone = near[side] == 0
             label = self.label[side][alone]
@@ -298,21 +294,36 @@ class _Rest:
                 None if side else label,
                 label if side else None,
             )
-        simple = (near[0][left] == 1) & (near[1][right] == 1)
-        self._pairs(left[simple], right[simple], events)
-        tangled = [np.unique(left[~simple]), np.unique(right[~simple])]
-        self._tangles(tangled[0], tangled[1], events)
+        left, right = self._simple(near[0] == 1, near[1] == 1)
+        self._pairs(left, right, events)
+        tangled = near[0] > 0, near[1] > 0
+        tangled[0][left] = tangled[1][right] = False
+        self._tangles(np.flatnonzero(tangled[0]), np.flatnonzero(tangled[1]), events)
 
-    def _overlaps(self) -> tuple[Ints, Ints]:
-        """All pairs that overlap: b begins inside a, or a begins inside b."""
+    def _overlaps(self, side: int) -> Ints:
+        """How many of the other side each overlaps: those begun by its end, not ended before."""
+        begun = np.searchsorted(self.start[1 - side], self.end[side], "left")
+        ended = np.searchsorted(np.sort(self.end[1 - side]), self.start[side], "right")
+        return begun - ended
+
+    def _simple(self, one_a: Bools, one_b: Bools) -> tuple[Ints, Ints]:
+        """The pairs that overlap each other and nothing else: one of the two begins in the other.
+
+        Only what has one partner is looked up, so that there are no more candidates than spans.
+        """
         (start_a, start_b), (end_a, end_b) = self.start, self.end
+        few_a, few_b = np.flatnonzero(one_a), np.flatnonzero(one_b)
         i, j = _ranges(
-            np.searchsorted(start_b, start_a, "left"), np.searchsorted(start_b, end_a, "left")
+            np.searchsorted(start_b, start_a[few_a], "left"),
+            np.searchsorted(start_b, end_a[few_a], "left"),
         )
         y, x = _ranges(
-            np.searchsorted(start_a, start_b, "right"), np.searchsorted(start_a, end_b, "left")
+            np.searchsorted(start_a, start_b[few_b], "right"),
+            np.searchsorted(start_a, end_b[few_b], "left"),
         )
-        return np.concatenate((i, x)), np.concatenate((j, y))
+        left, right = np.concatenate((few_a[i], x)), np.concatenate((j, few_b[y]))
+        simple = one_a[left] & one_b[right]
+        return left[simple], right[simple]
 
     def _pairs(self, i: Ints, j: Ints, events: _Events) -> None:
         order = np.argsort(i, kind="stable")
