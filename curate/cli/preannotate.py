@@ -12,10 +12,15 @@ from curate.errors import DataError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from curate.flows.bulk import Bulk
+    from curate.flows.preannotate import Preannotated
+
 
 def register(app: typer.Typer) -> None:
     app.command(
         epilog="Example: curate preannotate --model bootstrap\n\n"
+        "Example: curate preannotate --engine dask://10.0.0.5:8786 --input s3://archive/docs/ "
+        "--output s3://archive/predictions/\n\n"
         "A model is `bootstrap`, the NAME or NAME@VERSION of one that `curate train` made, the "
         "folder of a spaCy pipeline, `module:function`, a plugin's name, or a URL."
     )(preannotate)
@@ -45,8 +50,8 @@ def preannotate(
     engine: Annotated[
         str,
         typer.Option(
-            help="Where the documents are read: `local`, or a Dask cluster's scheduler, "
-            "dask://HOST:PORT or tls://HOST:PORT (docs/cluster.md).",
+            help="Where the documents are read: `local`, or a Dask cluster, by its scheduler's "
+            "address: dask://HOST:PORT or tls://HOST:PORT (docs/cluster.md).",
             metavar="ENGINE",
         ),
     ] = "local",
@@ -58,46 +63,134 @@ def preannotate(
             min=1,
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            help="Read documents from JSON Lines or Parquet (a file, a folder or a pattern, at any "
+            "address of fsspec: s3://…), not from the store.",
+            metavar="URL",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            help="Write predictions as Parquet into this folder (at any address of fsspec), not "
+            "into the store. A second run does what is missing.",
+            metavar="URL",
+        ),
+    ] = None,
+    partition: Annotated[
+        int | None,
+        typer.Option(
+            help="Documents that are read, kept and, at worst, lost together; default: 200, with "
+            "--output 1000.",
+            min=1,
+            max=100_000,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 if a bad record was passed over.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let a model annotate the documents that it has not annotated yet."""
     context = context_of(ctx)
-    schema, store = context.schema, context.store
+    schema = context.schema
     from curate.extractors.engines import choose
     from curate.extractors.registry import resolve
-    from curate.flows.preannotate import preannotate as run
 
     extractor = resolve(model, schema=schema, models=context.models)
     reporter = TerminalReporter()
     chosen = choose(engine, extractor, model, schema, processes=processes, say=reporter.step)
-    result = run(
-        store,
-        extractor,
-        schema,
-        reporter,
-        limit=limit,
-        min_score=min_score,
-        force=force,
-        chosen=model is not None,
-        engine=chosen,
-    )
+    if source is None and output is None:
+        from curate.flows.preannotate import preannotate as run
 
-    def table(console: Console) -> None:
+        result = run(
+            context.store,
+            extractor,
+            schema,
+            reporter,
+            limit=limit,
+            min_score=min_score,
+            force=force,
+            chosen=model is not None,
+            engine=chosen,
+            partition=partition,
+        )
+        emit(result.as_dict(), as_json, lambda console: _table(console, result, min_score))
+        _end(result.lost)
+        return
+    from curate.flows import bulk
+    from curate.flows.preannotate import BATCH
+
+    if output is not None:
+        done = bulk.to_files(
+            extractor,
+            schema,
+            reporter,
+            engine=chosen,
+            output=output,
+            source=source or context.store,
+            limit=limit,
+            min_score=min_score,
+            force=force,
+            partition=partition or bulk.PARTITION,
+        )
+    else:
+        assert source is not None
+        done = bulk.to_store(
+            context.store,
+            extractor,
+            schema,
+            reporter,
+            engine=chosen,
+            source=source,
+            limit=limit,
+            min_score=min_score,
+            force=force,
+            chosen=model is not None,
+            partition=partition or BATCH,
+        )
+    emit(done.as_dict(), as_json, lambda console: _bulk_table(console, done, min_score))
+    _end(done.lost, done.refused if strict else 0)
+
+
+def _table(console: Console, result: Preannotated, min_score: float | None) -> None:
+    console.print(
+        f"{result.model}: {result.predicted} documents predicted, {result.skipped} skipped "
+        f"(of {result.documents}); {result.entities} entities, {result.relations} relations",
+        markup=False,
+    )
+    _below(console, result.below_score, min_score)
+
+
+def _bulk_table(console: Console, done: Bulk, min_score: float | None) -> None:
+    where = f" in {done.partitions} files of {done.output}" if done.output else ""
+    console.print(
+        f"{done.model}: {done.documents} documents read, {done.predicted} predicted, "
+        f"{done.skipped} done before{where}; {done.entities} entities, {done.relations} relations",
+        markup=False,
+    )
+    if done.refused:
+        console.print(f"passed over: {done.refused} bad records", markup=False)
+    _below(console, done.below_score, min_score)
+
+
+def _below(console: Console, count: int, min_score: float | None) -> None:
+    if min_score is not None:
         console.print(
-            f"{result.model}: {result.predicted} documents predicted, {result.skipped} skipped "
-            f"(of {result.documents}); {result.entities} entities, {result.relations} relations",
+            f"left out below {min_score:g}: {count} items; each right one among them is an edit "
+            "that annotators now owe",
             markup=False,
         )
-        if min_score is not None:
-            console.print(
-                f"left out below {min_score:g}: {result.below_score} items; each right one among "
-                "them is an edit that annotators now owe",
-                markup=False,
-            )
 
-    emit(result.as_dict(), as_json, table)
-    if result.lost:
+
+def _end(lost: tuple[str, ...], refused: int = 0) -> None:
+    if lost:
         raise DataError(
-            f"{len(result.lost)} partitions were given up, {result.lost[0]}; the other answers are "
-            "kept: run the command again, or look at these documents"
+            f"{len(lost)} partitions were given up, {lost[0]}; the other answers are kept: run the "
+            "command again, or look at these documents"
         )
+    if refused:
+        raise DataError(f"{refused} bad records were passed over (--strict)")

@@ -188,7 +188,7 @@ def _jsonl(found: Found, options: Options) -> Iterator[Outcome]:
                 number,
             )
         try:
-            yield Ingested(_from_object(value, found, options), found.path, number)
+            yield Ingested(document_of_object(value, found, options), found.path, number)
         except DataError as error:
             yield error.at(found.path, number)
     empty = empty and not problems
@@ -202,7 +202,8 @@ def _drained(problems: list[DataError]) -> Iterator[DataError]:
     problems.clear()
 
 
-def _from_object(value: Mapping[str, Any], found: Found, options: Options) -> Document:
+def document_of_object(value: Mapping[str, Any], found: Found, options: Options) -> Document:
+    """The document of a record.  Raises DataError, without a place, saying what is wrong."""
     meta = value.get("meta")
     if meta is not None and not isinstance(meta, dict):
         raise DataError("'meta' must be an object")

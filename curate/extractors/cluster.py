@@ -81,6 +81,8 @@ class Cluster:
             raise ConfigurationError(
                 "the engine dask needs packages that are not installed; install curate[dask]"
             ) from None
+        if self.address.startswith("tls"):
+            _check_tls()
         connect: Any = distributed.Client
         try:
             with warnings.catch_warnings():
@@ -88,14 +90,6 @@ class Cluster:
                 client = connect(
                     self.address, timeout=self.timeout, set_as_default=False, name="curate"
                 )
-        except (TypeError, ValueError, RuntimeError) as error:
-            if self.address.startswith("tls"):
-                raise ConfigurationError(
-                    "the TLS settings for Dask are missing or wrong; set distributed.comm.tls "
-                    "(ca-file, client.cert, client.key) in Dask's configuration, see "
-                    "docs/cluster.md"
-                ) from None
-            raise self._silent(type(error).__name__) from None
         except Exception as error:  # whatever speaks at that port
             raise self._silent(type(error).__name__) from None
         try:
@@ -269,6 +263,22 @@ class _Run:
             )
         self.submit(partition)
         return None
+
+
+def _check_tls() -> None:
+    """Raises ConfigurationError where Dask's configuration names no certificates, or wrong ones."""
+    from distributed.security import Security
+
+    security: Any = Security
+    try:
+        context = security().get_connection_args("client")["ssl_context"]
+    except Exception:  # a file that is missing, or is no certificate
+        context = None
+    if context is None:
+        raise ConfigurationError(
+            "the TLS settings for Dask are missing or wrong; set distributed.comm.tls (ca-file, "
+            "client.cert, client.key) in Dask's configuration, see docs/cluster.md"
+        )
 
 
 def _all_here(client: Any, recipe: Recipe) -> bool:

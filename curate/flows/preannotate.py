@@ -143,14 +143,7 @@ def preannotate(
                     tally.add(answer)
     predicted = tally.documents
     if chosen or predicted:
-        with store.write() as unit:
-            # Only now: what `push` shows changes from one complete model to the next.  `evaluate`
-            # keeps predictions, too, and must not change what annotators see.
-            before = unit.sync.current_run()
-            unit.sync.choose_run(model)
-            unit.commit()
-        if before is not None and before[1].name != model.name:
-            reporter.step(f"push will show the predictions of {model}, no longer of {before[1]}")
+        choose_run(store, model, reporter)
     tally.tell_misfits(model, reporter)
     return Preannotated(
         model=model,
@@ -164,6 +157,20 @@ def preannotate(
         below_score=tally.below,
         lost=tuple(tally.lost),
     )
+
+
+def choose_run(store: Store, model: Source, reporter: Reporter) -> None:
+    """From now on ``push`` shows the predictions of this model.
+
+    Only at the end of a run: what it shows changes from one complete model to the next.
+    ``evaluate`` keeps predictions, too, and must not change what annotators see.
+    """
+    with store.write() as unit:
+        before = unit.sync.current_run()
+        unit.sync.choose_run(model)
+        unit.commit()
+    if before is not None and before[1].name != model.name:
+        reporter.step(f"push will show the predictions of {model}, no longer of {before[1]}")
 
 
 def partitions(store: Store, ids: Sequence[str], size: int) -> Iterator[Partition]:
