@@ -192,20 +192,19 @@ def _headline(found: Agreement) -> list[tuple[str, Value]]:
 
 
 def _labels(console: Console, found: Agreement) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="Per label", title_justify="left", title_style="bold")
     columns = ("label", "F1", "95 % interval", "lenient F1", *found.annotators)
     for column in columns:
         table.add_column(
-            escape(column),
+            column,
             justify="left" if column == "label" else "right",
             no_wrap=column == "95 % interval",
         )
     for label, of in found.per_label.items():
         table.add_row(
-            escape(label),
+            label,
             show(of.f1.value),
             show_ci(of.f1.ci),
             show(of.lenient_f1.value),
@@ -213,12 +212,11 @@ def _labels(console: Console, found: Agreement) -> None:
         )
     for label, value in found.relations_per_label.items():
         blank = [""] * len(found.annotators)
-        table.add_row(escape(label), show(value.value), show_ci(value.ci), "", *blank)
+        table.add_row(label, show(value.value), show_ci(value.ci), "", *blank)
     console.print(table)
 
 
 def _pairs(console: Console, found: Agreement) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="Per pair", title_justify="left", title_style="bold")
@@ -226,7 +224,7 @@ def _pairs(console: Console, found: Agreement) -> None:
         table.add_column(column, justify="left" if column == "pair" else "right")
     for pair in found.pairs:
         table.add_row(
-            escape(f"{pair.a} · {pair.b}"),
+            f"{pair.a} · {pair.b}",
             str(pair.documents),
             show(pair.f1.value),
             show_ci(pair.f1.ci),

@@ -11,6 +11,7 @@ import typer
 from curate import __version__
 from curate.cli.boundary import guarded, prepare_streams
 from curate.cli.common import Context
+from curate.cli.terminal import printable
 from curate.errors import UsageError
 
 app = typer.Typer(
@@ -69,7 +70,7 @@ def run(arguments: list[str] | None = None) -> int:
             return stop.exit_code
         except typer.TyperException as error:
             if "\n" in error.format_message():  # a group called without a command: its help
-                sys.stderr.write(f"{error.format_message().rstrip()}\n")
+                sys.stderr.write(f"{printable(error.format_message().rstrip())}\n")
                 return UsageError.exit_code
             raise UsageError(f"{error.format_message().rstrip('.')}; see `curate --help`") from None
         return result if isinstance(result, int) else 0

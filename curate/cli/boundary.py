@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from curate import __version__
+from curate.cli.terminal import printable
 from curate.errors import CurateError
 
 INTERRUPTED = 130
@@ -94,11 +95,8 @@ def _write_log(error: Exception) -> Path | None:
 
 
 def _say(message: str) -> None:
-    printable = "".join(
-        char if char.isprintable() else f"\\x{ord(char):02x}" for char in message.strip()
-    )
     try:
-        sys.stderr.write(f"curate: {printable}\n")
+        sys.stderr.write(f"curate: {printable(message.strip(), one_line=True)}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         return

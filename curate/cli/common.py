@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.cli import terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -188,23 +190,18 @@ def context_of(ctx: typer.Context) -> Context:
 
 
 def stdout() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return terminal.console(soft_wrap=not sys.stdout.isatty())
 
 
 def stderr() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False)
+    return terminal.console(stderr=True)
 
 
 def emit(data: Any, as_json: bool, table: Callable[[Console], None]) -> None:
     """Print the result: ``data`` as JSON, or what ``table`` draws."""
     if as_json:
-        sys.stdout.write(
-            json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False, default=str) + "\n"
-        )
+        text = json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False, default=str)
+        sys.stdout.write(terminal.json_safe(text) + "\n")
         sys.stdout.flush()
     else:
         table(stdout())
@@ -222,12 +219,13 @@ class TerminalReporter:
         self._console = stderr()
 
     def step(self, message: str) -> None:
-        self._console.print(message, markup=False, soft_wrap=True)
+        self._console.print(terminal.printable(message, one_line=True), soft_wrap=True)
 
     def warn(self, message: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text("warning: ", style="yellow") + Text(message), soft_wrap=True)
+        said = Text(terminal.printable(message, one_line=True))
+        self._console.print(Text("warning: ", style="yellow") + said, soft_wrap=True)
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int | None = None) -> Iterator[Advance]:
@@ -249,7 +247,7 @@ class TerminalReporter:
                 return Text("" if not task.speed else f"{task.speed:,.0f}/s", style="cyan")
 
         with Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             Rate(""),
@@ -257,7 +255,7 @@ class TerminalReporter:
             console=self._console,
             transient=True,
         ) as bar:
-            task = bar.add_task(what, total=total)
+            task = bar.add_task(terminal.printable(what, one_line=True), total=total)
 
             def advance(count: int = 1) -> None:
                 bar.advance(task, count)

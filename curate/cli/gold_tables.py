@@ -215,13 +215,5 @@ def _side(value: Any) -> str:
 
 
 def say(console: Console, text: str) -> None:
-    """A line without markup; control characters are shown, not obeyed."""
-    shown = "".join(
-        char
-        if char.isprintable() or char == "\n"
-        else " "
-        if char.isspace()
-        else f"\\x{ord(char):02x}"
-        for char in text
-    )
-    console.print(shown, markup=False, highlight=False)
+    """A line of a listing."""
+    console.print(text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.cli.common import JsonOption, TerminalReporter, context_of, emit
+from curate.cli.terminal import echo
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,7 +82,7 @@ def render(
     schema = read_schema(source)
     if instructions:
         html = render_instructions(schema)
-        emit({"instructions": html}, as_json, lambda _: typer.echo(html, nl=False))
+        emit({"instructions": html}, as_json, lambda _: echo(html))
         return
     done = flow.render(schema, output or flow.config_path(source), write=not check_only)
 

@@ -91,7 +91,6 @@ def _numbers(measure: Measure) -> list[str]:
 
 
 def _labels(console: Console, title: str, part: PartScores) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     which = "strict" if title == "Entities" else "boundaries"
@@ -101,9 +100,7 @@ def _labels(console: Console, title: str, part: PartScores) -> None:
             column, justify="left" if column == "label" else "right", no_wrap=column != "label"
         )
     for name, measure in part.per_label.items():
-        table.add_row(
-            escape(name), f"{measure.gold:.0f}", f"{measure.predicted:.0f}", *_numbers(measure)
-        )
+        table.add_row(name, f"{measure.gold:.0f}", f"{measure.predicted:.0f}", *_numbers(measure))
     console.print(table)
 
 
@@ -115,7 +112,6 @@ def _errors(console: Console, title: str, part: PartScores) -> None:
 
 
 def _groups(console: Console, by: str, groups: Mapping[str, Scores]) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=f"Strict F1 by {by}", title_justify="left", title_style="bold")
@@ -124,7 +120,7 @@ def _groups(console: Console, by: str, groups: Mapping[str, Scores]) -> None:
     for name, scores in groups.items():
         one, two = scores.entities.measures["strict"], scores.relations.measures["strict"]
         table.add_row(
-            escape(name),
+            name,
             str(scores.documents),
             show(one.f1),
             show_ci(one.ci),
@@ -136,7 +132,6 @@ def _groups(console: Console, by: str, groups: Mapping[str, Scores]) -> None:
 
 def comparison_table(console: Console, result: Compared) -> None:
     """Differences with intervals and p-values, and what they say in words."""
-    from rich.markup import escape
     from rich.table import Table
 
     console.print(
@@ -150,7 +145,7 @@ def comparison_table(console: Console, result: Compared) -> None:
         )
     for d in result.comparison.differences:
         table.add_row(
-            escape(d.name),
+            d.name,
             show(d.a),
             show(d.b),
             "n/a" if d.difference is None else f"{d.difference:+.3f}",

@@ -17,6 +17,7 @@ from curate.cli.common import (
     emit,
     show,
 )
+from curate.cli.terminal import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -371,4 +372,4 @@ def _fate_table(console: Console, fates: list[Fate]) -> None:
 def _plain(text: str) -> Any:
     from rich.text import Text
 
-    return Text("".join(char if char.isprintable() else "�" for char in text))
+    return Text(printable(text, one_line=True))

@@ -85,10 +85,11 @@ def doctor(ctx: typer.Context, as_json: JsonOption = False) -> None:
     }
 
     def table(console: Console) -> None:
+        from rich.text import Text
+
         for check in checks:
-            mark = "[green]ok[/green]  " if check.ok else "[red]mend[/red]"
-            console.print(f"{mark}  {check.name}: ", end="")
-            console.print(check.said, markup=False)
+            mark = Text("ok    ", "green") if check.ok else Text("mend  ", "red")
+            console.print(mark + Text(f"{check.name}: {check.said}"))
             if check.mend:
                 console.print(f"      → {check.mend}", markup=False)
 
