@@ -157,7 +157,10 @@ def show_(
         console.print(
             f"learned from {card.release.get('name')}: {card.counts.get('documents')}", markup=False
         )
-        console.print(f"looks at that test split so far: {card.looks}", markup=False)
+        console.print(
+            f"looks at that test split: {card.looks} when it was trained, {found.looks} by now",
+            markup=False,
+        )
         _scores(console, card.scores)
         _labels(console, card)
         for one in found.promotions:

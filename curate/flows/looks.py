@@ -16,6 +16,7 @@ from curate.extractors import models as _models
 from curate.interchange import canonical_json
 
 if TYPE_CHECKING:
+    from curate.extractors.models import Card
     from curate.gold.opening import GoldSet
 
 FILE = "looks.jsonl"
@@ -23,7 +24,12 @@ FILE = "looks.jsonl"
 
 def looks_at(models: Path, gold: GoldSet) -> int:
     """How many different models were scored on this gold's test split."""
-    return len(_lookers(models, gold))
+    return len(_lookers(models, gold.name, gold.digest))
+
+
+def looks_by_now(models: Path, card: Card) -> int:
+    """How many were scored on the test split of the gold that a model learned from."""
+    return len(_lookers(models, card.release.get("name"), card.release.get("digest")))
 
 
 def note_looks(models: Path, gold: GoldSet, why: str, digests: Iterable[str]) -> int:
@@ -31,7 +37,7 @@ def note_looks(models: Path, gold: GoldSet, why: str, digests: Iterable[str]) ->
 
     A model that looked before is not counted again.  Raises DiskError where the disk refuses.
     """
-    known = _lookers(models, gold)
+    known = _lookers(models, gold.name, gold.digest)
     fresh = sorted(set(digests) - known)
     if fresh:
         lines = [
@@ -49,12 +55,12 @@ def note_looks(models: Path, gold: GoldSet, why: str, digests: Iterable[str]) ->
     return len(known) + len(fresh)
 
 
-def _lookers(models: Path, gold: GoldSet) -> set[str]:
+def _lookers(models: Path, name: object, release: object) -> set[str]:
     found = {
         card.digest
         for _, card in _models.cards(models)
-        if card.release.get("digest") == gold.digest
-        and card.release.get("name") == gold.name
+        if card.release.get("digest") == release
+        and card.release.get("name") == name
         and "test" in card.scores
     }
     try:
@@ -64,7 +70,7 @@ def _lookers(models: Path, gold: GoldSet) -> set[str]:
     for line in lines:
         try:
             row = json.loads(line)
-            if (row["gold"], row["gold_digest"]) == (gold.name, gold.digest):
+            if (row["gold"], row["gold_digest"]) == (name, release):
                 found.add(str(row["model"]))
         except (ValueError, KeyError, TypeError):
             continue  # a line cut short by a full disk says nothing

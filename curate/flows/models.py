@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import DataError, UsageError
 from curate.extractors import models as _models
 from curate.extractors.models import Card
+from curate.flows.looks import looks_by_now, note_looks
 from curate.schema import LabelSchema
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Listed:
     card: Card
     aliases: tuple[str, ...]
     promotions: tuple[Mapping[str, Any], ...] = ()
+    looks: int = 0
+    """Looks at the test split of the gold it learned from, by now."""
 
     def as_dict(self) -> dict[str, Any]:
         return self.card.as_dict() | {
@@ -36,6 +39,7 @@ class Listed:
             "folder": str(self.folder),
             "aliases": list(self.aliases),
             "promotions": [dict(one) for one in self.promotions],
+            "looks_by_now": self.looks,
         }
 
 
@@ -49,6 +53,7 @@ def list_models(models: Path) -> list[Listed]:
             card,
             tuple(sorted(alias for alias, target in known.items() if target == card.reference)),
             tuple(one for one in history if one.get("digest") == card.digest),
+            looks_by_now(models, card),
         )
         for folder, card in _models.cards(models)
     ]
@@ -114,7 +119,6 @@ def promote(
     forced = " ".join((reason or "").split())
     from curate.extractors.registry import resolve
     from curate.extractors.spacy import Pipeline
-    from curate.flows.looks import note_looks
     from curate.flows.train import splits_of
     from curate.scoring.promotion import judge
 

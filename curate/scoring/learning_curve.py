@@ -4,7 +4,9 @@ F(n) = c - a·n^(-b) for n training documents (Cortes et al. 1994; for annotatio
 2012, *Predicting sample size required for classification performance*), with 0 ≤ c ≤ 1, a ≥ 0 and
 0 < b ≤ 1, fitted by least squares weighted by the points' own variance.  Intervals come from
 drawing repetitions and scored documents anew (percentile bootstrap), leaving one of the sizes out
-each time, so that no single size decides what is foretold, and fitting again.
+each time, so that no single size decides what is foretold, and fitting again.  To what is foretold
+comes the luck of which documents train happens to hold: its variance, σ²/n, is read off the spread
+of the repetitions at sizes smaller than train.
 """
 
 from __future__ import annotations
@@ -209,6 +211,8 @@ def curves(
     pooled = f1_of_sums(sums.sum(axis=1))
     scored = min(len(point.tally.documents) for point in points)
     drawn = _drawn(grid, tables, steps, repeats, draws, seed) if scored > 1 else None
+    shared = len({point.tally.documents for point in points}) == 1
+    luck = np.random.Generator(np.random.SFC64(seed)).standard_normal(draws)
     gold = sums[0, :, 1::3]
     found = []
     for i, (part, label) in enumerate(columns):
@@ -221,6 +225,7 @@ def curves(
                 pooled[:, i],
                 each[:, :, i],
                 None if drawn is None else drawn[:, :, i],
+                _luck(sizes, each[:, :, i], shared) * luck,
                 now,
                 more,
                 gold=round(float(gold[:, i].sum())),
@@ -291,6 +296,7 @@ def _curve(
     pooled: Floats,
     each: Floats,
     drawn: Floats | None,
+    luck: Floats,
     now: int,
     more: int,
     gold: int,
@@ -317,13 +323,14 @@ def _curve(
     # Draw i leaves size i out (modulo their number): the same for every measure.
     left_out = np.arange(len(drawn)) % len(sizes)
     fits = fit_power(sizes, drawn, weights * (left_out[:, None] != np.arange(len(sizes))))
-    fits = fits[~np.isnan(fits).any(axis=1)]
-    gains = power(fits, now + more) - power(fits, now)
+    whole = ~np.isnan(fits).any(axis=1)
+    fits, luck = fits[whole], luck[whole]
+    gains = power(fits, now + more) - power(fits, now) + luck * _unseen(now, now + more)
     fit = Fit(c, a, b)
     places = np.geomspace(max(sizes[0], 1.0), max(now + more, sizes[-1]), 40)
     band = []
     for n in places.tolist():
-        between = interval(power(fits, n))
+        between = interval(power(fits, n) + luck * _unseen(now, n))
         if between is not None:
             band.append((n, *between))
     return _with(
@@ -334,6 +341,31 @@ def _curve(
         slope=fit.at(2 * now) - fit.at(now),
         band=tuple(band),
     )
+
+
+def _unseen(now: int, n: float) -> float:
+    """The share of the luck's standard deviation that n - now new documents bring."""
+    return math.sqrt(max(0.0, 1.0 / now - 1.0 / n))
+
+
+def _luck(sizes: Sequence[float], each: Floats, shared: bool) -> float:
+    """σ of the luck σ²/n, from the spread over repetitions (steps × repetitions) below full size.
+
+    Subsets of one pool spread less by the share of the pool they are.  Where each repetition has
+    scored documents of its own, what those have in common over all sizes is taken out first.
+    """
+    known = each[:, ~np.isnan(each).any(axis=0)]
+    if known.shape[1] < 2:
+        return 0.0
+    if not shared:
+        known = known - known.mean(axis=0)
+    spread = known.var(axis=1, ddof=1)
+    found = [
+        float(v) * n / (1 - n / sizes[-1])
+        for v, n in zip(spread[:-1], sizes[:-1], strict=True)
+        if n < sizes[-1]
+    ]
+    return math.sqrt(sum(found) / len(found)) if found else 0.0
 
 
 def _forbids(curve: Curve) -> str:

@@ -1,9 +1,10 @@
 """The rule of promotion: when one model may take another's place.
 
 A model is better when the paired interval of the difference of its strict entity F1, on the same
-documents, clears a margin.  It must lose no label significantly (Holm), must not lose in relations,
-and must not cost annotators more edits: an entity to add, remove, relabel or move is one edit each;
-one to relabel and move is two, one cut in three is to be moved once and to be removed twice.
+documents, clears a margin, and the paired test finds it significant.  It must lose no label
+significantly (Holm), must not lose in relations, and must not cost annotators more edits: an
+entity to add, remove, relabel or move is one edit each; one to relabel and move is two, one cut in
+three is to be moved once and to be removed twice.
 """
 
 from __future__ import annotations
@@ -94,14 +95,22 @@ def judge(champion: Tally, challenger: Tally, margin: float = 0.0, draws: int = 
     if main.ci is None or main.difference is None:
         missing.append("the difference cannot be measured on so few test documents")
     elif main.ci[0] <= margin:
+        wanted = main.documents_needed or 0
         needed = (
-            ""
-            if main.documents_needed is None
-            else (f"; about {main.documents_needed} test documents would show 2 points")
+            f"; about {wanted} test documents would show 2 points"
+            if wanted > comparison.documents
+            else ""
         )
         missing.append(
             f"the difference in entity F1 is {main.difference:+.3f}, its interval "
             f"[{main.ci[0]:+.3f}, {main.ci[1]:+.3f}] does not clear {margin:+.3f}{needed}"
+        )
+    elif main.p is None or main.p >= ALPHA:
+        # Intervals from a handful of documents are too narrow; the test knows its limits.
+        p = "n/a" if main.p is None else f"{main.p:.2f}"
+        missing.append(
+            f"on {comparison.documents} test documents the difference of {main.difference:+.3f} "
+            f"may be chance (p = {p})"
         )
     for found in comparison.differences:
         lost = found.difference is not None and found.difference < 0
