@@ -170,7 +170,8 @@ def receive(
         total_annotations=task.total_annotations,
         cancelled_annotations=task.cancelled_annotations,
         annotations=tuple(
-            _annotation(raw, task, reason, document, schema, versions) for raw in task.annotations
+            _annotation(raw, task, reason, document, schema, versions)
+            for raw in sorted(task.annotations, key=_number)
         ),
         drafts=tuple(draft for raw in task.drafts if (draft := _draft(raw)) is not None),
         created_at=task.created_at,
@@ -180,9 +181,17 @@ def receive(
 def task_without_noise(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON of a task without what changes by the hour or names a person."""
     return {
-        key: [without_noise(item) for item in value] if key in _LISTS else value
+        key: [without_noise(item) for item in sorted(value, key=_number)]
+        if key in _LISTS and isinstance(value, list)
+        else value
         for key, value in raw.items()
     }
+
+
+def _number(raw: Any) -> int:
+    """For their order: Label Studio on PostgreSQL lists them as they come."""
+    found = raw.get("id") if isinstance(raw, dict) else None
+    return found if isinstance(found, int) else 0
 
 
 def without_noise(raw: Any) -> Any:

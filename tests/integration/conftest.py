@@ -43,7 +43,10 @@ _STARTED = pytest.StashKey[Studio]()
 
 @pytest.fixture(scope="session")
 def studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    """The session's Label Studio; the browser tests import this fixture and get the same one."""
+    """The session's Label Studio; the browser tests import this fixture and get the same one.
+
+    DJANGO_DB and POSTGRE_* reach it: with them its own data lie in a PostgreSQL.
+    """
     python = os.environ.get("CURATE_STUDIO_PYTHON", "")
     if not python and find_spec("label_studio") is None:
         pytest.skip("Label Studio is not installed (extra 'studio')")

@@ -65,3 +65,12 @@ def test_a_task_that_is_not_ours_has_no_document() -> None:
     assert parse_task(TASK).document_id == "d0"
     assert parse_task(TASK | {"data": {"text": "x"}}).document_id is None
     assert parse_task(TASK | {"data": {"text": "x", "curate_id": 5}}).document_id is None
+
+
+def test_annotations_are_read_in_the_order_of_their_numbers() -> None:
+    """Label Studio on PostgreSQL lists them in any order; what is kept must not change with it."""
+    from curate.labelstudio.inbox import task_without_noise
+
+    there = {"id": 1, "annotations": [{"id": 9}, {"id": 4}, "odd"], "data": {"b": 1}}
+    turned = there | {"annotations": [{"id": 4}, "odd", {"id": 9}]}
+    assert task_without_noise(there) == task_without_noise(turned)
