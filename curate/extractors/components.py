@@ -23,6 +23,7 @@ from curate.extractors.calibration import isotonic
 from curate.extractors.clusters import learn_clusters
 from curate.extractors.crf import CrfModel, CrfSettings, Mention, Scored
 from curate.extractors.features import Text
+from curate.extractors.gazetteers import NameLists, read_lists, shipped
 from curate.extractors.pairs import Place
 from curate.extractors.relations import RelationModel, RelationSettings, Triple
 from curate.extractors.rules import available, files_of
@@ -57,6 +58,8 @@ def register() -> None:
         "gazetteer": True,
         "consistency": True,
         "clusters": 0,
+        "names": True,
+        "gazetteers": "",
         "calibrate": True,
         "seed": 0,
     },
@@ -74,11 +77,15 @@ def make_crf_ner(
     gazetteer: bool,
     consistency: bool,
     clusters: int,
+    names: bool,
+    gazetteers: str,
     calibrate: bool,
     seed: int,
 ) -> CrfNer:
     """``rules`` names the bootstrap data to stack (``sahel``; empty: none); ``clusters`` how many
-    word clusters to learn from the texts; ``calibrate`` holds a fifth of the examples out once."""
+    word clusters to learn from the texts; ``names`` uses the lists of names that ship for the
+    language, ``gazetteers`` a folder of lists of your own; ``calibrate`` holds a fifth of the
+    examples out once."""
     settings = CrfSettings(
         c1=c1,
         c2=c2,
@@ -88,7 +95,10 @@ def make_crf_ner(
         consistency=consistency,
         seed=seed,
     )
-    return CrfNer(name, language or str(nlp.lang), rules, settings, clusters, calibrate)
+    made = CrfNer(name, language or str(nlp.lang), rules, settings, clusters, calibrate)
+    made.shipped_names = names
+    made.gazetteers = gazetteers
+    return made
 
 
 @Language.factory(
@@ -277,6 +287,10 @@ class CrfNer(_Component):
     ) -> None:
         super().__init__(name, language, rules)
         self.settings, self.clusters, self.calibrate_alone = settings, clusters, calibrate
+        self.shipped_names = True
+        self.gazetteers = ""
+        self.own_names: Mapping[str, Sequence[str]] = {}
+        """Lists of names beside those of the folder ``gazetteers``: kind → names."""
         self.crf = CrfModel(settings, {})
         self.misaligned: list[str] = []
         """Entities of gold that cut a token and could not be learned, for the report."""
@@ -321,6 +335,7 @@ class CrfNer(_Component):
     ) -> None:
         """Learn from ``(Doc to read, Doc with gold)``; ``raw`` are more texts for the clusters."""
         gold = self.prepared(pairs)
+        names = self.name_lists()
         clusters: dict[str, str] = {}
         if self.clusters:
             tick("word clusters")
@@ -331,10 +346,10 @@ class CrfNer(_Component):
             clusters = learn_clusters(texts, self.clusters, self.settings.seed)
         curve = None
         if self.calibrate_alone and len(gold) >= 10:
-            probe = CrfModel(self.settings, clusters)
+            probe = CrfModel(self.settings, clusters, names)
             probe.fit([pair for i, pair in enumerate(gold) if i % 5])
             curve = calibrated(probe, gold[::5])
-        self.crf = CrfModel(self.settings, clusters)
+        self.crf = CrfModel(self.settings, clusters, names)
         self.crf.fit(gold, tick)
         if self.stack is not None:
             self.crf.learn_trust(
@@ -342,6 +357,17 @@ class CrfNer(_Component):
             )
         if curve is not None:
             self.crf.curve = curve
+
+    def name_lists(self) -> NameLists:
+        """The lists that ship for the language and those of the user."""
+        kinds: dict[str, list[str]] = {}
+        lists = [shipped(self.language) if self.shipped_names else {}, self.own_names]
+        if self.gazetteers:
+            lists.append(read_lists(Path(self.gazetteers)))
+        for found in lists:
+            for kind, names in found.items():
+                kinds.setdefault(kind, []).extend(names)
+        return NameLists(kinds, self.language)
 
     def prepared(self, pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Text, list[Mention]]]:
         self.misaligned = []

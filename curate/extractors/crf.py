@@ -27,6 +27,7 @@ from curate.extractors.features import (
     tags_of,
     token_features,
 )
+from curate.extractors.gazetteers import NO_NAMES, NameLists
 
 CLEARLY = 0.8
 """A rule counts for this share of its precision where it contradicts the model."""
@@ -126,9 +127,15 @@ class Gazetteer:
 class CrfModel:
     """The trained sequence models of one pipeline; everything in it is JSON or crfsuite's bytes."""
 
-    def __init__(self, settings: CrfSettings, clusters: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        settings: CrfSettings,
+        clusters: Mapping[str, str],
+        names: NameLists = NO_NAMES,
+    ) -> None:
         self.settings = settings
         self.clusters = dict(clusters)
+        self.names = names
         self.layers: list[bytes] = []
         self.gazetteer = Gazetteer()
         self.parts: dict[str, float] = {}
@@ -215,11 +222,10 @@ class CrfModel:
         for text, mentions, over in zip(texts, wanted, above, strict=True):
             tags = tags_of(mentions, len(text.words))
             upper = tags_of(over, len(text.words)) if level else None
-            known = self.gazetteer.tags(text.words, mentions) if self.settings.gazetteer else None
-            features = token_features(_under(text, upper), known, self._words)
-            for a, b in text.sentences:
-                if level and not _worth(upper, a, b):
-                    continue
+            known = self._known(text.words, mentions)
+            only = [s for s in text.sentences if _worth(upper, *s)] if level else None
+            features = token_features(_under(text, upper), known, self._words, only)
+            for a, b in text.sentences if only is None else only:
                 trainer.append(features[a:b], tags[a:b])
             if level == 0:
                 for _ in range(self.settings.swaps):
@@ -234,7 +240,7 @@ class CrfModel:
         self,
         text: Text,
         mentions: Sequence[Mention],
-        known: Sequence[str] | None,
+        known: Sequence[Sequence[str]],
         pool: Mapping[str, list[tuple[str, ...]]],
         rng: random.Random,
     ) -> list[tuple[list[list[str]], list[str]]]:
@@ -246,14 +252,15 @@ class CrfModel:
                 continue
             words: list[str] = []
             tags: list[str] = []
-            layers: list[list[str]] = [[] for _ in text.stack]
-            names: list[str] = []
+            stack: list[list[str]] = [[] for _ in text.stack]
+            gold_names: list[str] = []
             position, changed = a, False
             for first, end, label in [*inside, (b, b, "")]:
                 words += text.words[position:first]
                 tags += [OUTSIDE] * (first - position)
-                names += known[position:first] if known is not None else []
-                for layer, own in zip(layers, text.stack, strict=True):
+                if self.settings.gazetteer:
+                    gold_names += known[0][position:first]
+                for layer, own in zip(stack, text.stack, strict=True):
                     layer += own[position:first]
                 position = end
                 if not label:
@@ -263,22 +270,31 @@ class CrfModel:
                 changed = changed or new != old
                 words += new
                 tags += ["B-" + label] + ["I-" + label] * (len(new) - 1)
-                if known is not None:
-                    names += known[first:end] if new == old else [OUTSIDE] * len(new)
-                for layer, own in zip(layers, text.stack, strict=True):
+                if self.settings.gazetteer:
+                    gold_names += known[0][first:end] if new == old else [OUTSIDE] * len(new)
+                for layer, own in zip(stack, text.stack, strict=True):
                     layer += own[first:end] if new == old else _stretched(own[first:end], len(new))
             if changed:
-                piece = Text("", [], words, [(0, len(words))], layers)
-                rows = token_features(piece, names if known is not None else None, self._words)
-                made.append((rows, tags))
+                piece = Text("", [], words, [(0, len(words))], stack)
+                layers = [gold_names] if self.settings.gazetteer else []
+                if self.names:
+                    layers.append(self.names.tags(words))
+                made.append((token_features(piece, layers, self._words), tags))
         return made
+
+    def _known(self, words: Sequence[str], own: Sequence[Mention] = ()) -> list[list[str]]:
+        """The layers of names: those of gold without the document's ``own``, those of the lists."""
+        layers = [self.gazetteer.tags(words, own)] if self.settings.gazetteer else []
+        if self.names:
+            layers.append(self.names.tags(words))
+        return layers
 
     # --- using
 
     def annotate(self, text: Text) -> list[Scored]:
         """The mentions of a text, outer ones before those inside them."""
         found: list[Scored] = []
-        known = self.gazetteer.tags(text.words) if self.settings.gazetteer else None
+        known = self._known(text.words)
         upper: list[str] | None = None
         for level, tagger in enumerate(self._taggers):
             only = [s for s in text.sentences if _worth(upper, *s)] if level else None
@@ -388,6 +404,7 @@ class CrfModel:
             ("crf.json", meta),
             ("gazetteer.json", self.gazetteer.as_rows()),
             ("clusters.json", self.clusters),
+            ("names.json", {"language": self.names.language, "kinds": self.names.kinds}),
         ):
             files[name] = json.dumps(value, ensure_ascii=False, sort_keys=True).encode("utf-8")
         return files
@@ -399,7 +416,12 @@ class CrfModel:
 
         try:
             meta = json.loads(files["crf.json"])
-            model = cls(CrfSettings(**meta["settings"]), json.loads(files["clusters.json"]))
+            names = json.loads(files.get("names.json", b'{"language": "", "kinds": {}}'))
+            model = cls(
+                CrfSettings(**meta["settings"]),
+                json.loads(files["clusters.json"]),
+                NameLists(names["kinds"], names["language"]),
+            )
             model.layers = [files[f"level{i}.crfsuite"] for i in range(meta["layers"])]
             model.parts = meta["parts"]
             model.curve = Curve(tuple((x, y) for x, y in meta["curve"]))

@@ -114,11 +114,11 @@ class WordFeatures:
 
 def token_features(
     text: Text,
-    known: Sequence[str] | None,
+    known: Sequence[Sequence[str]],
     words: WordFeatures,
     only: Sequence[Span] | None = None,
 ) -> list[list[str]]:
-    """The features of every token of the text; ``known`` are gazetteer tags, one per token.
+    """The features of every token of the text; ``known`` are layers of gazetteer tags.
 
     With ``only`` the tokens of the other sentences get none.
     """
@@ -130,7 +130,7 @@ def token_features(
     made = [of(word) for word in text.words]
     elsewhere = _elsewhere(text, made)
     edge = of(_EDGE)
-    layers = [*text.stack, *([known] if known is not None else [])]
+    layers = [*text.stack, *known]
     tagged = [
         (f"t{n}=", f"t{n}+=", f"t{n}-w=", f"-t{n}=", f"+t{n}=", layer)
         for n, layer in enumerate(layers)
