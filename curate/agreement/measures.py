@@ -7,37 +7,35 @@ pairs.  What is undefined is None, and ``undefined`` says why.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
 from curate.agreement.units import (
+    WORD,
     Coefficient,
-    Mention,
-    Table,
+    Extent,
     Unit,
+    Units,
     alpha,
-    alpha_rows,
+    alpha_columns,
     categorise,
     cohen,
-    cohen_rows,
+    cohen_columns,
     fleiss,
-    fleiss_rows,
-    marked,
+    fleiss_columns,
+    name_sets,
 )
 from curate.agreement.values import Agreement, LabelAgreement, PairAgreement, Stages, Value
 from curate.errors import DataError
 from curate.model import Annotation
-from curate.offsets import Span
 from curate.schema import LabelSchema
-from curate.scoring.columns import Collector, Floats, Side
+from curate.scoring.columns import Collector, Floats, Side, with_names
 from curate.scoring.resampling import DRAWS, SEED, f1_of_sums, interval, resample
 from curate.scoring.scores import Tally, tally_sides
-from curate.scoring.tally import Sparse
-
-Extent = int | Sequence[Span]
-"""A document's number of characters, or the spans of its tokens."""
+from curate.scoring.tally import Frame, Sparse, is_in
 
 
 def measure(
@@ -126,15 +124,18 @@ class _Measuring:
         self.asked: dict[_Key, tuple[Floats, Coefficient]] = {}
         self.answers: dict[_Key, Value] = {}
         self.drawn: dict[_Key, Floats] = {}
-        self.mentions = {name: _mentions(collectors[name]) for name in names}
-        self.support = {name: _support(collectors[name], self.place) for name in names}
-        self.extents = extents
+        held = {name: [d for d in documents if d in collectors[name].number] for name in names}
+        whole = [self._placed(collectors[name].side(held[name]), held[name]) for name in names]
+        self.support = {name: _support(side) for name, side in zip(names, whole, strict=True)}
+        present = np.zeros((len(names), self.size), dtype=np.bool_)
+        for row, name in zip(present, names, strict=True):
+            row[[self.place[d] for d in held[name]]] = True
+        self.units = categorise(whole, list(present), [extents[d] for d in documents])
+        self.complete = bool(present.all(axis=0).any())
         self.pairs: list[tuple[str, str, Tally, list[int]]] = []
-        self.links: list[tuple[Table, Stages]] = []
+        self.links: list[tuple[Units, Stages]] = []
         for one, two in combinations(names, 2):
-            common = [
-                d for d in documents if d in collectors[one].number and d in collectors[two].number
-            ]
+            common = [d for d in held[one] if d in collectors[two].number]
             sides = collectors[one].side(common), collectors[two].side(common)
             tally = tally_sides(common, *sides, schema)
             at = [self.place[d] for d in common]
@@ -220,6 +221,11 @@ class _Measuring:
                     self.answers[key] = Value(value, interval(self.drawn[key]))
                 low = high
 
+    def _placed(self, side: Side, documents: list[str]) -> Side:
+        """The side with its documents numbered among all."""
+        at = np.array([self.place[document] for document in documents], dtype=np.int64)
+        return replace(side, size=self.size, doc=at[side.doc])
+
     def _spread(self, table: Floats, at: list[int]) -> Floats:
         full = np.zeros((self.size, 3))
         full[at] = table
@@ -247,16 +253,12 @@ class _Measuring:
         for name, part, measure_name in _HEADLINE[:3]:
             table = self._spread(getattr(tally, part).measures[measure_name], at)
             self._plan_f1(("pair", number, name), [table])
-        table_of = Table(2)
-        here = set(at)
-        for i, document in enumerate(self.documents):
-            if i in here:
-                sides = [self.mentions[name][document] for name in (one, two)]
-                cohen_rows(table_of, categorise(sides, self.extents[document]))
-            else:
-                table_of.skip()
-        self.asked["pair", number, "kappa"] = table_of.columns(), cohen
-        self.asked["pair", number, "link"] = self.links[number][0].columns(), cohen
+        annotators = [self.names.index(one), self.names.index(two)]
+        self.asked["pair", number, "kappa"] = (
+            cohen_columns(self.units.between(annotators)),
+            cohen,
+        )
+        self.asked["pair", number, "link"] = cohen_columns(self.links[number][0]), cohen
 
     def _over_time(self, periods: Mapping[str, str]) -> dict[str, tuple[int, Value, Value]]:
         groups: dict[str, list[int]] = defaultdict(list)
@@ -294,37 +296,22 @@ class _Measuring:
     def _plan_coefficients(self) -> tuple[int, int]:
         """Count the units; returns how many there are, and how many somebody marked."""
         two = len(self.names) == 2
-        tables = {name: Table(1) for name in ("alpha", "alpha_marked")}
-        tables |= {name: Table(2 if two else 1) for name in ("kappa", "kappa_marked")}
-        units = marked_units = complete = 0
-        for document in self.documents:
-            present = [name for name in self.names if document in self.mentions[name]]
-            counts = categorise(
-                [self.mentions[name][document] for name in present], self.extents[document]
-            )
-            some = marked(counts)
-            units += sum(counts.values())
-            marked_units += int(sum(some.values()))
-            alpha_rows(tables["alpha"], counts)
-            alpha_rows(tables["alpha_marked"], some)
-            if len(present) < len(self.names):
-                tables["kappa"].skip()
-                tables["kappa_marked"].skip()
-                continue
-            complete += 1
-            enter = cohen_rows if two else fleiss_rows
-            enter(tables["kappa"], counts)
-            enter(tables["kappa_marked"], some)
-        for name, table in tables.items():
-            by = alpha if name.startswith("alpha") else cohen if two else fleiss
-            columns = table.columns()
+        kappa, kappa_columns = (cohen, cohen_columns) if two else (fleiss, fleiss_columns)
+        every, some = self.units, self.units.marked()
+        all_have = range(len(self.names))
+        for name, columns, by in (
+            ("alpha", alpha_columns(every), alpha),
+            ("alpha_marked", alpha_columns(some), alpha),
+            ("kappa", kappa_columns(every.between(all_have)), kappa),
+            ("kappa_marked", kappa_columns(some.between(all_have)), kappa),
+        ):
             self.asked[name,] = columns, by
             if np.isnan(by(columns.sum(axis=0, keepdims=True))[0]):
                 if not self.size:
                     why = "no document has two annotators"
-                elif name.startswith("kappa") and not complete:
+                elif name.startswith("kappa") and not self.complete:
                     why = "no document was annotated by all annotators"
-                elif name.endswith("marked") and not marked_units:
+                elif name.endswith("marked") and not some.total():
                     why = f"no annotator marked any {self.unit}"
                 else:
                     why = (
@@ -332,14 +319,14 @@ class _Measuring:
                         "is certain"
                     )
                 self.undefined[f"entities.{name}"] = why
-        return units, marked_units
+        return every.total(), some.total()
 
     def _label_kappa(self) -> Value:
         """The mean over the pairs for which it is defined."""
         keys: list[_Key] = [("pair", number, "link") for number in range(len(self.pairs))]
         known = [value for key in keys if (value := self.answers[key].value) is not None]
         if not known:
-            units = sum(sum(table.units) for table, _ in self.links)
+            units = sum(linked.total() for linked, _ in self.links)
             self.undefined["relations.label_kappa"] = (
                 "every pair of mentions that two annotators both linked got the same label, so "
                 "that agreement by chance is certain"
@@ -382,89 +369,66 @@ def _row_mean(values: Floats) -> Floats:
     return means
 
 
-def _mentions(collector: Collector) -> dict[str, list[Mention]]:
-    names = sorted(collector.labels, key=collector.labels.__getitem__)
-    found: dict[str, list[Mention]] = {}
-    row = 0
-    for document, count in zip(collector.ids, collector.counts, strict=True):
-        found[document] = [
-            (collector.start[i], collector.end[i], names[collector.label[i]])
-            for i in range(row, row + count)
-        ]
-        row += count
-    return found
-
-
-def _support(collector: Collector, place: Mapping[str, int]) -> Counter[str]:
-    return Counter(
-        label
-        for document, mentions in _mentions(collector).items()
-        if document in place
-        for *_, label in set(mentions)
-    )
+def _support(side: Side) -> Counter[str]:
+    """How many distinct mentions of each label."""
+    order = np.lexsort((side.label, side.end, side.start, side.doc))
+    columns = np.stack((side.doc, side.start, side.end, side.label))[:, order]
+    new = np.ones(len(order), dtype=np.bool_)
+    new[1:] = (columns[:, 1:] != columns[:, :-1]).any(axis=0)
+    counts = np.bincount(side.label[order][new], minlength=len(side.labels)).tolist()
+    return Counter({name: n for name, n in zip(side.labels, counts, strict=True) if n})
 
 
 def _label_table(
     sides: tuple[Side, Side], at: list[int], size: int, schema: LabelSchema | None
-) -> tuple[Table, Stages]:
+) -> tuple[Units, Stages]:
     """Labels over pairs of spans that both annotators linked, and where relations part."""
     symmetric = frozenset() if schema is None else schema.symmetric
-    linked = [_by_document(side, symmetric) for side in sides]
-    spans = [_spans(side) for side in sides]
-    table = Table(2)
-    counts = dict.fromkeys(("relations", "arguments_found", "linked", "same_label", "same"), 0)
-    known = {position: i for i, position in enumerate(at)}
-    for position in range(size):
-        doc = known.get(position)
-        if doc is None:
-            table.skip()
-            continue
-        one, two = linked[0].get(doc, {}), linked[1].get(doc, {})
-        common: Counter[tuple[tuple[str, ...], ...]] = Counter(
-            (tuple(sorted(one[pair])), tuple(sorted(two[pair]))) for pair in one.keys() & two.keys()
+    names = [
+        sorted({*sides[0].labels, *sides[1].labels}),
+        sorted({*sides[0].kinds, *sides[1].kinds}),
+    ]
+    frame = Frame.of(*(with_names(side, *names) for side in sides))
+    spans = np.unique(np.concatenate(frame.code))
+    wide = len(spans) + 1
+    free = np.array([name in symmetric for name in names[1]], dtype=np.bool_)
+    ranks = [np.searchsorted(spans, code) for code in frame.code]
+    counts = np.zeros(5, dtype=np.int64)
+    links = []
+    for side, rank in zip((frame.gold, frame.other), ranks, strict=True):
+        head, tail = rank[side.head], rank[side.tail]
+        turn = free[side.kind] & (tail < head)
+        head, tail = np.where(turn, tail, head), np.where(turn, head, tail)
+        # A pair of spans, then the label: distinct relations in ascending order.
+        links.append(np.unique((head * wide + tail) * len(names[1]) + side.kind))
+    for ours, theirs, there in ((*links, ranks[1]), (*links[::-1], ranks[0])):
+        pair, kind = np.divmod(ours, max(len(names[1]), 1))
+        head, tail = np.divmod(pair, wide)
+        turned = tail * wide + head
+        pairs, known = np.unique(theirs // max(len(names[1]), 1)), np.unique(there)
+        straight = is_in(ours, theirs)
+        counts += (
+            len(ours),
+            np.count_nonzero(is_in(head, known) & is_in(tail, known)),
+            np.count_nonzero(is_in(pair, pairs) | is_in(turned, pairs)),
+            np.count_nonzero(straight | is_in(turned * len(names[1]) + kind, theirs)),
+            np.count_nonzero(straight),
         )
-        cohen_rows(table, common)
-        for ours, theirs, there in ((one, two, spans[1]), (two, one, spans[0])):
-            for (head, tail), labels in ours.items():
-                straight = theirs.get((head, tail), set())
-                either = straight | theirs.get((tail, head), set())
-                for label in labels:
-                    counts["relations"] += 1
-                    found = {head, tail} <= there.get(doc, set())
-                    counts["arguments_found"] += found
-                    counts["linked"] += bool(either)
-                    counts["same_label"] += label in either
-                    counts["same"] += label in straight
-    return table, Stages(*counts.values())
-
-
-def _by_document(
-    side: Side, symmetric: frozenset[str]
-) -> dict[int, dict[tuple[Span, Span], set[str]]]:
-    found: dict[int, dict[tuple[Span, Span], set[str]]] = defaultdict(dict)
-    for doc, kind, head, tail in zip(
-        side.relation_doc.tolist(),
-        side.kind.tolist(),
-        side.head.tolist(),
-        side.tail.tolist(),
-        strict=True,
-    ):
-        label = side.kinds[kind]
-        one = int(side.start[head]), int(side.end[head])
-        two = int(side.start[tail]), int(side.end[tail])
-        if label in symmetric and two < one:
-            one, two = two, one
-        found[doc].setdefault((one, two), set()).add(label)
-    return found
-
-
-def _spans(side: Side) -> dict[int, set[Span]]:
-    found: dict[int, set[Span]] = defaultdict(set)
-    for doc, start, end in zip(
-        side.doc.tolist(), side.start.tolist(), side.end.tolist(), strict=True
-    ):
-        found[doc].add((start, end))
-    return found
+    doc = np.zeros(len(spans), dtype=np.int64)
+    for side, rank in zip(sides, ranks, strict=True):
+        doc[rank] = np.array(at, dtype=np.int64)[side.doc]
+    pairs_of = [link // max(len(names[1]), 1) for link in links]
+    both = np.intersect1d(*pairs_of)
+    words = np.zeros((-(-len(names[1]) // WORD) or 1, 2, len(both)), dtype=np.int64)
+    for n, link in enumerate(links):
+        common = is_in(pairs_of[n], both)
+        word, bit = np.divmod(link[common] % max(len(names[1]), 1), WORD)
+        np.bitwise_or.at(
+            words, (word, n, np.searchsorted(both, pairs_of[n][common])), np.int64(1) << bit
+        )
+    called, said = name_sets(words, names[1])
+    linked = Units(size, called, doc[both // wide], np.ones(len(both), dtype=np.int64), said)
+    return linked, Stages(*counts.tolist())
 
 
 def _sum_stages(parts: list[Stages]) -> Stages:

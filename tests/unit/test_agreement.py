@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from curate.agreement.measures import measure
 from curate.agreement.units import (
-    Table,
     Unit,
+    Units,
     alpha,
-    alpha_rows,
+    alpha_columns,
     categorise,
     cohen,
-    cohen_rows,
+    cohen_columns,
     fleiss,
-    fleiss_rows,
+    fleiss_columns,
 )
 from curate.errors import DataError
 from curate.model import Annotation, Entity, Relation, Source
+from curate.scoring.columns import Collector
 
 
 def said(name, document, entities, relations=()) -> Annotation:
@@ -70,17 +72,11 @@ def test_f1_is_the_same_either_way_and_the_mean_over_pairs() -> None:
     assert found.kappa_name == "Fleiss"
 
 
-def table_of(rows, counts, blocks) -> np.ndarray:
-    table = Table(blocks)
-    rows(table, counts)
-    return table.columns()
-
-
 def test_cohen_by_hand() -> None:
     """Wikipedia's example: 20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no give 0.4."""
     yes, no = ("y",), ("n",)
     counts = {(yes, yes): 20, (yes, no): 5, (no, yes): 10, (no, no): 15}
-    assert cohen(table_of(cohen_rows, counts, 2))[0] == pytest.approx(0.4)
+    assert cohen(cohen_columns(Units.of([counts])))[0] == pytest.approx(0.4)
 
 
 def test_fleiss_by_hand() -> None:
@@ -93,7 +89,7 @@ def test_fleiss_by_hand() -> None:
     for row in rows:
         said_by = tuple((str(c),) for c, n in enumerate(row) for _ in range(n))
         counts[said_by] = counts.get(said_by, 0) + 1
-    assert fleiss(table_of(fleiss_rows, counts, 1))[0] == pytest.approx(0.210, abs=5e-4)
+    assert fleiss(fleiss_columns(Units.of([counts])))[0] == pytest.approx(0.210, abs=5e-4)
 
 
 def test_alpha_by_hand() -> None:
@@ -103,15 +99,63 @@ def test_alpha_by_hand() -> None:
     for pair in zip(one, two, strict=True):
         key = tuple((c,) for c in pair)
         counts[key] = counts.get(key, 0) + 1
-    assert alpha(table_of(alpha_rows, counts, 1))[0] == pytest.approx(0.095, abs=5e-4)
+    assert alpha(alpha_columns(Units.of([counts])))[0] == pytest.approx(0.095, abs=5e-4)
 
 
 def test_units_are_cut_where_somebody_begins_or_ends() -> None:
     """Every character gets the labels it lies under; nested ones together are a category."""
-    counts = categorise([[(0, 4, "ORG"), (2, 4, "LOC")], [(0, 4, "ORG")]], 6)
-    assert counts == {(("ORG",), ("ORG",)): 2, (("LOC", "ORG"), ("ORG",)): 2, ((), ()): 2}
-    tokens = categorise([[(0, 4, "ORG")], []], [(0, 2), (3, 5), (6, 8)])
-    assert tokens == {(("ORG",), ()): 2, ((), ()): 1}
+    counts = counted([[[(0, 4, "ORG"), (2, 4, "LOC")]], [[(0, 4, "ORG")]]], [6])
+    assert counts == [{(("ORG",), ("ORG",)): 2, (("LOC", "ORG"), ("ORG",)): 2, ((), ()): 2}]
+    tokens = counted([[[(0, 4, "ORG")]], [[]]], [[(0, 2), (3, 5), (6, 8)]])
+    assert tokens == [{(("ORG",), ()): 2, ((), ()): 1}]
+
+
+@pytest.mark.parametrize("labels", [2, 150])
+@pytest.mark.parametrize("tokens", [False, True])
+def test_every_unit_gets_the_labels_over_it(labels: int, tokens: bool) -> None:
+    """What comes out for whole texts at once is what asking unit by unit gives."""
+    rng = random.Random(labels)
+    size = 40
+    for _ in range(30):
+        sides = [
+            [
+                [(s, s + rng.randint(1, 20), f"L{rng.randrange(labels)}") for s in starts]
+                for starts in ([rng.randrange(20) for _ in range(rng.randint(0, 9))], [], [3])
+            ]
+            for _ in range(rng.choice([2, 3]))
+        ]
+        pieces = [(i, i + 1) for i in range(size)]
+        if tokens:
+            cuts = sorted(rng.sample(range(size + 1), 12))
+            pieces = list(zip(cuts[::2], cuts[1::2], strict=True))
+        expected = []
+        for doc in range(3):
+            one = Counter(
+                tuple(
+                    tuple(sorted({label for s, e, label in side[doc] if s < high and low < e}))
+                    for side in sides
+                )
+                for low, high in pieces
+            )
+            expected.append(dict(one))
+        assert counted(sides, [pieces if tokens else size] * 3) == expected
+
+
+def counted(sides, extents) -> list[dict]:
+    """How many units of each document got which categories."""
+    columns = []
+    for side in sides:
+        collector = Collector()
+        for number, mentions in enumerate(side):
+            collector.add(said("x", str(number), mentions))
+        columns.append(collector.side([str(number) for number in range(len(side))]))
+    everywhere = np.ones(len(extents), dtype=np.bool_)
+    units = categorise(columns, [everywhere] * len(sides), extents)
+    found: list[dict] = [{} for _ in extents]
+    for n, doc in enumerate(units.doc.tolist()):
+        key = tuple(units.names[i] for i in units.said[:, n])
+        found[doc][key] = found[doc].get(key, 0) + int(units.weight[n])
+    return found
 
 
 def test_what_is_undefined_says_why() -> None:
