@@ -40,11 +40,19 @@ def train(
     name: Annotated[str, typer.Option(help="The model's name; default: the schema's.")] = "",
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 0,
     extractor: Annotated[
-        str, typer.Option(help="`crf` (entities and relations) or `ner` (spaCy's own).")
+        str,
+        typer.Option(help="`crf`, or spaCy's own `ner` or `spancat`; each with relations."),
     ] = "crf",
     config: Annotated[
         Path | None,
-        typer.Option(help="A spaCy training config to use instead.", metavar="FILE"),
+        typer.Option(
+            help="Any spaCy training config to use instead; train and dev are handed to it.",
+            metavar="FILE",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Steps of spaCy's own training at most (max_steps).", min=1),
     ] = None,
     rules: Annotated[
         bool,
@@ -91,6 +99,7 @@ def train(
             rules=None if rules else "",
             clusters=clusters,
             config=None if config is None else str(config),
+            steps=steps,
         ),
         raw=[] if clusters == 0 else context.raw_texts(),
         auto=margin if auto else None,

@@ -35,8 +35,9 @@ CLUSTERED_FROM = 150_000
 class TrainSettings:
     """How to train; written to the card as it is.
 
-    ``extractor``: ``crf`` (with relations) or ``ner`` (spaCy's own).  ``rules``: the bootstrap data
-    to stack, None: those for the schema, where there are any; empty: none.  ``clusters``: how
+    ``extractor``: ``crf``, or spaCy's own ``ner`` or ``spancat``, each with relations; ``steps``
+    bounds the latter two.  ``config``: a spaCy training config instead.  ``rules``: the bootstrap
+    data to stack, None: those for the schema, where there are any; empty: none.  ``clusters``: how
     many word clusters, None: by the amount of text.  ``c1`` and ``c2``: the CRF's penalties, None:
     the component's own.
     """
@@ -51,6 +52,7 @@ class TrainSettings:
     c1: float | None = None
     c2: float | None = None
     config: str | None = None
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -131,16 +133,73 @@ def learn(
     _seed(settings.seed)
     if settings.extractor == "crf" and settings.config is None:
         return _learn_crf(train, dev, schema, settings, raw, tick, calibrate)
-    if settings.extractor not in ("crf", "ner"):
+    if settings.config is None and settings.extractor not in ("ner", "spancat"):
         raise ConfigurationError(
-            f"there is no extractor {settings.extractor!r} to train; there are `crf` and `ner`"
+            f"there is no extractor {settings.extractor!r} to train; there are `crf`, `ner` and "
+            "`spancat`, and --config takes any spaCy training config"
         )
     from curate.extractors.spacy_train import learn_spacy
 
     if work is None:
         raise ConfigurationError("spaCy's own training needs a folder to work in")
     nlp, notes = learn_spacy(train, dev, schema, settings, work, tick)
-    return Learned(nlp, asdict(settings), notes=tuple(notes))
+    used = asdict(settings)
+    counts: dict[str, Any] = {}
+    if settings.config is None:
+        rules = rules_for(schema) if settings.rules is None else settings.rules
+        used["rules"] = rules
+        if any(gold.annotation.relations for gold in train):
+            counts = _add_relations(nlp, _pairs(nlp, train), schema, settings, rules, tick)
+    else:
+        path = Path(settings.config)
+        used["config"] = {"file": path.name, "sha256": file_digest(path)}
+    return Learned(nlp, used, counts, tuple(notes))
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _pairs(nlp: Any, documents: Sequence[GoldDocument]) -> list[tuple[Any, Any]]:
+    """``(Doc to read, Doc with gold)`` of each document."""
+    from curate.gold.formats.spacy import annotate
+
+    made = []
+    for gold in sorted(documents, key=lambda g: g.id):
+        reference = nlp.make_doc(gold.document.text)
+        annotate(reference, gold.annotation)
+        made.append((nlp.make_doc(gold.document.text), reference))
+    return made
+
+
+def _add_relations(
+    nlp: Any,
+    taught: Sequence[tuple[Any, Any]],
+    schema: LabelSchema,
+    settings: TrainSettings,
+    rules: str,
+    tick: Tick,
+) -> dict[str, Any]:
+    """Add a ``relation_classifier`` learned from what is taught; what there is to say about it."""
+    from curate.extractors.components import plain_types
+
+    component: Any = nlp.add_pipe(
+        "relation_classifier",
+        config={
+            "language": schema.language,
+            "rules": rules,
+            "types": plain_types(schema.relations),
+            "window": settings.window,
+            "l2": settings.l2,
+            "seed": settings.seed,
+        },
+    )
+    component.learn(taught, tick)
+    return {
+        "relations_out_of_reach": component.relations.unreachable,
+        "thresholds": dict(component.relations.thresholds),
+    }
 
 
 def _learn_crf(
@@ -152,8 +211,8 @@ def _learn_crf(
     tick: Tick,
     calibrate: bool,
 ) -> Learned:
-    from curate.extractors.components import CrfNer, plain_types, register
-    from curate.gold.formats.spacy import annotate, blank
+    from curate.extractors.components import CrfNer, register
+    from curate.gold.formats.spacy import blank
     from curate.tokenization import TOKENIZER_NAME, make_tokenizer
 
     register()
@@ -179,37 +238,16 @@ def _learn_crf(
     )
     assert isinstance(crf, CrfNer)
 
-    def pairs(documents: Sequence[GoldDocument]) -> list[tuple[Any, Any]]:
-        made = []
-        for gold in sorted(documents, key=lambda g: g.id):
-            reference = nlp.make_doc(gold.document.text)
-            annotate(reference, gold.annotation)
-            made.append((nlp.make_doc(gold.document.text), reference))
-        return made
-
-    taught = pairs(train)
+    taught = _pairs(nlp, train)
     crf.learn(taught, _bounded(raw), tick)
     notes = [f"entity cuts a token and was not learned: {what}" for what in crf.misaligned]
     counts: dict[str, Any] = {"misaligned": len(crf.misaligned), "crossing": crf.crf.left_out}
     if dev and calibrate:
         tick("calibration")
-        crf.calibrate(pairs(dev))
+        crf.calibrate(_pairs(nlp, dev))
     counts["calibrated"] = bool(crf.crf.curve.points)
     if any(gold.annotation.relations for gold in train):
-        relations: Any = nlp.add_pipe(
-            "relation_classifier",
-            config={
-                "language": schema.language,
-                "rules": rules,
-                "types": plain_types(schema.relations),
-                "window": settings.window,
-                "l2": settings.l2,
-                "seed": settings.seed,
-            },
-        )
-        relations.learn(taught, tick)
-        counts["relations_out_of_reach"] = relations.relations.unreachable
-        counts["thresholds"] = dict(relations.relations.thresholds)
+        counts |= _add_relations(nlp, taught, schema, settings, rules, tick)
     used = asdict(settings) | {"rules": rules, "clusters": clusters}
     return Learned(nlp, used, counts, tuple(notes))
 
@@ -227,7 +265,7 @@ def recipe(
     def add(part: bytes) -> None:
         digest.update(len(part).to_bytes(8, "big") + part)
 
-    config = Path(settings.config).read_bytes() if settings.config else b""
+    config = file_digest(Path(settings.config)).encode() if settings.config else b""
     rules = Bootstrap(schema).digest if settings.rules != "" else ""
     told = asdict(settings) | {"config": None, "rules_digest": rules, "schema": schema.digest}
     add(canonical_json(told | {"versions": dict(versions)}))

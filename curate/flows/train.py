@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from curate.gold.items import GoldDocument
     from curate.gold.opening import GoldSet
 
+RELATIONS = "relation_classifier"
 NAMES = "letters, digits, '-' and '_'"
 
 
@@ -180,9 +181,10 @@ def _train(
         + (f", {len(splits['dev'])} for dev" if splits["dev"] else "")
     )
     models.mkdir(parents=True, exist_ok=True)
+    by_spacy = chosen.config is not None or chosen.extractor != "crf"
     with (
         tempfile.TemporaryDirectory(prefix="curate-train-") as work,
-        reporter.progress("train", 5) as advance,
+        reporter.progress("train", None if by_spacy else 5) as advance,
     ):
 
         def tick(what: str) -> None:
@@ -216,7 +218,7 @@ def _train(
                 schema=schema.digest,
                 language=schema.language,
                 labels=schema.entity_labels,
-                relations=schema.relation_labels,
+                relations=schema.relation_labels if done.nlp.has_pipe(RELATIONS) else (),
                 release={
                     "name": gold.name,
                     "version": gold.version,
