@@ -7,6 +7,7 @@ which Dask gives to another.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import queue
@@ -14,7 +15,7 @@ import sys
 import time
 import uuid
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +86,7 @@ class Cluster:
             _check_tls()
         connect: Any = distributed.Client
         try:
+            asyncio.run(self._knock())
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about versions: we look ourselves
                 client = connect(
@@ -97,6 +99,19 @@ class Cluster:
         finally:
             with contextlib.suppress(Exception):
                 client.close(timeout=5)
+
+    async def _knock(self) -> None:
+        """Shake hands with the scheduler.  Dask's own client waits for ever for the hand of
+        something else that listens at the port."""
+        from distributed.comm import core
+        from distributed.security import Security
+
+        connect: Any = core.connect
+        security: Any = Security
+        arguments = security().get_connection_args("client")
+        async with asyncio.timeout(self.timeout):
+            comm = await connect(self.address, timeout=self.timeout, **arguments)
+            await comm.close()
 
     def _silent(self, why: str) -> UnreachableError:
         return UnreachableError(
@@ -168,6 +183,8 @@ class _Run:
         self.flying: dict[str, tuple[Any, Partition]] = {}
         self.landed: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.tries: Counter[int] = Counter()
+        self.suspects: deque[Partition] = deque()
+        self.alone: set[int] = set()
         self.room = 0
         self.looked = 0.0
         self.alone_since: float | None = None
@@ -182,7 +199,11 @@ class _Run:
                         break
                     self.submit(partition)
                 if not self.flying:
-                    return
+                    if not self.suspects:
+                        return
+                    suspect = self.suspects.popleft()
+                    self.alone.add(suspect.number)
+                    self.submit(suspect)
                 with contextlib.suppress(queue.Empty):
                     found = self._taken(self.landed.get(timeout=_TICK))
                     if found is not None:
@@ -253,9 +274,13 @@ class _Run:
     def _failed(self, error: Any, partition: Partition) -> Lost | None:
         from distributed.scheduler import KilledWorker
 
-        if isinstance(error, KilledWorker):
-            return Lost(partition, f"{error.allowed_failures + 1} workers ended over it")
         self.tries[partition.number] += 1
+        if isinstance(error, KilledWorker):
+            # Dask suspects whatever lay at a worker that ended.  By itself, it will be seen.
+            if partition.number in self.alone:
+                return Lost(partition, f"{error.allowed_failures + 1} workers ended over it alone")
+            self.suspects.append(partition)
+            return None
         if self.tries[partition.number] >= ATTEMPTS:
             raise ConfigurationError(
                 f"Dask could not run {partition}: {type(error).__name__}; install the same curate "
