@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import os
+import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -145,8 +147,10 @@ def _from_text(source: str, options: Options) -> tuple[str, OffsetMap, tuple[Dro
 def _from_html(source: str, options: Options) -> tuple[str, OffsetMap, tuple[DroppedLine, ...]]:
     found = article(source)
 
+    ends = [match.start() for match in re.finditer("\n", source)]
+
     def line_at(place: int) -> int:
-        return source.count("\n", 0, place) + 1
+        return bisect_left(ends, place) + 1
 
     def line_of(offset: int) -> int:
         span = found.pieces.to_source(offset, offset + 1)
