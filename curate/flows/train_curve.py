@@ -157,7 +157,9 @@ def train_curve(
     on = _where(options.on, splits)
     jobs, notes = _plan(splits, on, options)
     held = {g.document.digest for split in ("dev", "test") for g in splits[split]}
-    texts = sorted({text for text in raw if digest_of(text) not in held})
+    # Texts come before their annotations: small shares, too, have all of them to learn words from.
+    known = {*raw, *(g.document.text for g in splits["train"])}
+    texts = sorted(text for text in known if digest_of(text) not in held)
     reporter.step(
         f"learning curve of {gold.name}: {len(jobs)} models on up to "
         f"{max(len(job.train) for job in jobs)} documents, scored on "
