@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from curate import __version__
-from curate.cli.boundary import guarded, prepare_streams
+from curate.cli.boundary import INTERRUPTED, guarded, prepare_streams
 from curate.cli.common import Context
 from curate.cli.terminal import printable
 from curate.errors import UsageError
@@ -67,6 +67,8 @@ def run(arguments: list[str] | None = None) -> int:
         except typer.Abort:
             raise KeyboardInterrupt from None
         except typer.Exit as stop:
+            if stop.exit_code == INTERRUPTED:  # typer's word for Ctrl-C
+                raise KeyboardInterrupt from None
             return stop.exit_code
         except typer.TyperException as error:
             if "\n" in error.format_message():  # a group called without a command: its help

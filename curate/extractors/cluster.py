@@ -136,7 +136,7 @@ class Cluster:
             raise self._lost(type(error).__name__) from None
         threads = client.nthreads()
         self.say(
-            f"{len(threads)} Dask workers with {sum(threads.values())} threads; dashboard: "
+            f"Dask workers: {len(threads)}, threads: {sum(threads.values())}; dashboard: "
             f"{client.dashboard_link or 'none'}"
         )
 

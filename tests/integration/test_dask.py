@@ -161,7 +161,7 @@ def test_every_engine_gives_the_same_bytes(cluster: Any, store: Store, tmp_path:
     assert seen[0] == seen[1] == seen[2]
     assert len(kept[0]) == 60
     assert kept[0] == kept[1] == kept[2]
-    assert "2 Dask workers with 2 threads; dashboard: http://127.0.0.1:" in said[0]
+    assert "Dask workers: 2, threads: 2; dashboard: http://127.0.0.1:" in said[0]
 
 
 def test_a_worker_killed_in_mid_run_costs_nothing_but_its_partition(
