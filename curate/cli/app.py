@@ -67,14 +67,14 @@ def run(arguments: list[str] | None = None) -> int:
         except typer.Abort:
             raise KeyboardInterrupt from None
         except typer.Exit as stop:
-            if stop.exit_code == INTERRUPTED:  # typer's word for Ctrl-C
-                raise KeyboardInterrupt from None
             return stop.exit_code
         except typer.TyperException as error:
             if "\n" in error.format_message():  # a group called without a command: its help
                 sys.stderr.write(f"{printable(error.format_message().rstrip())}\n")
                 return UsageError.exit_code
             raise UsageError(f"{error.format_message().rstrip('.')}; see `curate --help`") from None
+        if result == INTERRUPTED:  # typer's word for Ctrl-C
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
 
     return guarded(call)
