@@ -22,6 +22,7 @@ from curate.cli.terminal import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from curate.flows.choosing import Chosen
     from curate.flows.pull import PullResult
     from curate.flows.push import PushOptions, PushResult
     from curate.flows.status import Fate, Status
@@ -42,9 +43,25 @@ ProjectOption = Annotated[
 LimitOption = Annotated[int | None, typer.Option(help="Push at most this many documents.", min=0)]
 OrderOption = Annotated[
     Order,
-    typer.Option(help="uncertainty: the model's lowest scores first; random: by --seed."),
+    typer.Option(
+        help="uncertainty: what the model doubts most per word, spread out, with a share by lot; "
+        "random: by --seed."
+    ),
 ]
-SeedOption = Annotated[int, typer.Option(help="The seed of --order random and of --blind.")]
+SeedOption = Annotated[
+    int, typer.Option(help="The seed of --order random, of the share by lot, and of --blind.")
+]
+ShareOption = Annotated[
+    float,
+    typer.Option(
+        "--by-lot",
+        metavar="SHARE",
+        help="Of --order uncertainty: the share of documents drawn by lot instead, which keeps "
+        "honest estimates possible.",
+        min=0.0,
+        max=1.0,
+    ),
+]
 OverlapOption = Annotated[
     int | None,
     typer.Option(
@@ -91,6 +108,7 @@ def push(
     limit: LimitOption = None,
     order: OrderOption = Order.oldest,
     seed: SeedOption = 0,
+    by_lot: ShareOption = 0.2,
     overlap: OverlapOption = None,
     adopt: AdoptOption = False,
     recreate: RecreateOption = False,
@@ -112,6 +130,7 @@ def push(
         limit=limit,
         order=order.value,
         seed=seed,
+        share=by_lot,
         overlap=overlap,
         adopt=adopt,
         recreate=recreate,
@@ -168,6 +187,7 @@ def sync(
     limit: LimitOption = None,
     order: OrderOption = Order.oldest,
     seed: SeedOption = 0,
+    by_lot: ShareOption = 0.2,
     overlap: OverlapOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -177,7 +197,13 @@ def sync(
 
     context = context_of(ctx)
     options = _push_options(
-        context, project, limit=limit, order=order.value, seed=seed, overlap=overlap
+        context,
+        project,
+        limit=limit,
+        order=order.value,
+        seed=seed,
+        share=by_lot,
+        overlap=overlap,
     )
     with context.label_studio() as client:
         result = run(context.store, client, context.schema, options, TerminalReporter())
@@ -263,6 +289,8 @@ def _push_table(console: Console, result: PushResult) -> None:
             f"{result.with_predictions} with predictions; {result.waiting} wait"
         )
     ]
+    if result.chosen is not None:
+        lines.append(_how_chosen(result.chosen))
     if result.blind:
         lines.append(f"{result.blind} of them {would}blind: their predictions are withheld")
     if result.recovered:
@@ -286,6 +314,19 @@ def _push_table(console: Console, result: PushResult) -> None:
         lines.append(result.url)
     for line in lines:
         console.print(line, markup=False)
+
+
+def _how_chosen(chosen: Chosen) -> str:
+    said = f"chosen of {chosen.candidates}: {chosen.uncertain} by what the model doubts per word"
+    if chosen.doubts is not None:
+        said += f" (expected gain {show(chosen.doubts, 2)} among 100 words"
+        if chosen.doubts_by_lot is not None:
+            said += f", {show(chosen.doubts_by_lot, 2)} by lot"
+        said += ")"
+    said += f", {chosen.by_lot} by lot (seed {chosen.seed})"
+    if chosen.others:
+        said += f", {chosen.others} others, since no more doubts are known"
+    return f"{said}; about {chosen.words} words to read"
 
 
 def _pull_table(console: Console, result: PullResult) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import RemoteError
 from curate.flows import project as projects_flow
 from curate.flows.ahead import ahead
+from curate.flows.choosing import Chosen, Order, Plan, plan
 from curate.flows.recover import Recovery, recover, remove_doubles, repair_predictions
 from curate.flows.reporter import Reporter, Silent
 from curate.labelstudio import projects
@@ -18,8 +19,8 @@ from curate.labelstudio.codec import model_version, prediction_payload, task_dat
 from curate.labelstudio.outbox import Outbox, Payload
 from curate.model import Source
 from curate.schema import LabelSchema
-from curate.store import Outgoing, PushedTask, Store, StudioProject
-from curate.store.sync import Order
+from curate.selection import SHARE
+from curate.store import Outgoing, PushedTask, Store, StudioProject, UnitOfWork
 
 if TYPE_CHECKING:
     from array import array
@@ -36,7 +37,8 @@ class PushOptions:
 
     ``overlap``: annotators a task; None leaves it as it is, and a new project gets
     ``first_overlap``.  ``blind``: the share of documents with a prediction that is pushed without
-    it, drawn by ``seed``; who was drawn once stays so.
+    it, drawn by ``seed``; who was drawn once stays so.  ``share``: of the documents chosen by
+    uncertainty, how many are drawn by lot instead.
     """
 
     title: str
@@ -46,6 +48,7 @@ class PushOptions:
     order: Order = "oldest"
     seed: int = 0
     blind: float | None = None
+    share: float = SHARE
     dry_run: bool = False
     adopt: bool = False
     recreate: bool = False
@@ -64,7 +67,7 @@ class PushResult:
     ``doubles_removed`` tasks stood twice; ``refused``: document id → Label Studio's reason;
     ``blind`` of the pushed ones have a prediction that annotators are not shown;
     ``unfit``: document id → why its prediction does not fit the schema and was left out;
-    ``waiting`` documents remain.
+    ``waiting`` documents remain; ``chosen`` says how, where they were chosen by uncertainty.
     """
 
     project: str
@@ -83,6 +86,7 @@ class PushResult:
     dry_run: bool = False
     refused: dict[str, str] = field(default_factory=dict)
     unfit: dict[str, str] = field(default_factory=dict)
+    chosen: Chosen | None = None
 
 
 def push(
@@ -95,7 +99,7 @@ def push(
     """Push what is not there yet.  Raises LockedError, RemoteError, DataError."""
     reporter = reporter or Silent()
     if options.dry_run:
-        return _dry_run(store, client, schema, options)
+        return _dry_run(store, client, schema, options, reporter)
     with store.lock("push"):
         return locked_push(store, client, schema, options, reporter)
 
@@ -128,12 +132,14 @@ def locked_push(
         recovery += run.adopt()
     with store.read() as unit:
         current = unit.sync.current_run()
-        planned = unit.sync.unpushed(
-            project.id, None if current is None else current[0], options.order, options.seed
-        )
+        planned = _planned(unit, project.id, current, options, reporter)
         run.lanes = unit.review.lanes()
-    chosen = planned if options.limit is None else planned[: options.limit]
-    run.send(chosen, None if current is None else current[0])
+    if planned.ledger is not None:
+        # before anything is sent: what is drawn by lot does not depend on what then goes wrong
+        with store.write() as unit:
+            unit.selections.enter(project.id, planned.ledger)
+            unit.commit()
+    run.send(planned.seqs, None if current is None else current[0])
     replaced, kept = run.refresh(current)
     recovery += remove_doubles(store, outbox, project)
     if current is not None:
@@ -148,7 +154,7 @@ def locked_push(
         created=created,
         pushed=run.pushed,
         with_predictions=run.with_predictions,
-        waiting=len(planned) - run.pushed - len(run.refused),
+        waiting=planned.waiting - run.pushed - len(run.refused),
         recovered=recovery.recovered,
         replaced=replaced,
         kept=kept,
@@ -157,6 +163,26 @@ def locked_push(
         blind=run.blind,
         refused=run.refused,
         unfit=run.unfit,
+        chosen=planned.chosen,
+    )
+
+
+def _planned(
+    unit: UnitOfWork,
+    project: int,
+    current: tuple[int, Source] | None,
+    options: PushOptions,
+    reporter: Reporter,
+) -> Plan:
+    return plan(
+        unit,
+        project,
+        None if current is None else current[0],
+        options.order,
+        options.limit,
+        options.seed,
+        reporter,
+        options.share,
     )
 
 
@@ -397,7 +423,11 @@ class _Push:
 
 
 def _dry_run(
-    store: Store, client: LabelStudio, schema: LabelSchema, options: PushOptions
+    store: Store,
+    client: LabelStudio,
+    schema: LabelSchema,
+    options: PushOptions,
+    reporter: Reporter,
 ) -> PushResult:
     """Exact counts, or the error that the push would end with; nothing written here or there."""
     project, remote = projects_flow.foreseen(
@@ -413,8 +443,8 @@ def _dry_run(
     with store.read() as unit:
         current = unit.sync.current_run()
         run = None if current is None else current[0]
-        planned = unit.sync.unpushed(number, run, options.order, options.seed)
-        chosen = planned if options.limit is None else planned[: options.limit]
+        planned = _planned(unit, number, current, options, reporter)
+        chosen = planned.seqs
         fit, unfit, blind = 0, {}, 0
         lanes = unit.review.lanes()
         for start in range(0, len(chosen), options.chunk_tasks):
@@ -449,11 +479,12 @@ def _dry_run(
         created=remote is None,
         pushed=len(chosen),
         with_predictions=fit,
-        waiting=len(planned) - len(chosen),
+        waiting=planned.waiting - len(chosen),
         replaced=free - begun,
         kept=kept + begun,
         model_version=None if current is None else model_version(current[1]),
         blind=blind,
         dry_run=True,
         unfit=unfit,
+        chosen=planned.chosen,
     )

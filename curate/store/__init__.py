@@ -30,6 +30,7 @@ from curate.store.journal import Archive, Chunk, Journal
 from curate.store.predictions import Predictions
 from curate.store.projects import Projects, StudioProject
 from curate.store.review import Review, ReviewItem, Submission, Suspicion
+from curate.store.selection import Ledger, Selections
 from curate.store.sync import Outgoing, PushedTask, Sync
 
 if TYPE_CHECKING:
@@ -82,6 +83,10 @@ class UnitOfWork:
     @cached_property
     def review(self) -> Review:
         return Review(self.connection)
+
+    @cached_property
+    def selections(self) -> Selections:
+        return Selections(self.connection)
 
     @cached_property
     def facts(self) -> Facts:
@@ -167,6 +172,7 @@ __all__ = [
     "Documents",
     "Facts",
     "Journal",
+    "Ledger",
     "NewDocument",
     "Outgoing",
     "Predictions",
@@ -175,6 +181,7 @@ __all__ = [
     "RawPage",
     "Review",
     "ReviewItem",
+    "Selections",
     "Store",
     "StoredAnnotation",
     "StudioProject",

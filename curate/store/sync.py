@@ -26,7 +26,7 @@ _BATCH = 300
 _FIRST = 1 << 30
 _BEGUN = studio_tasks.c.annotations + studio_tasks.c.cancelled
 
-Order = Literal["oldest", "random", "uncertainty"]
+Order = Literal["oldest", "random"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,6 @@ class Sync:
     ) -> array[int]:
         """The documents without a task in this project, in this order, as their ``seq`` numbers.
 
-        ``uncertainty``: lowest score of the prediction first, documents without a score last.
         ``random``: by a hash of seed and id, so that it does not depend on order of ingestion.
         """
         has_task = (
@@ -119,20 +118,6 @@ class Sync:
             .where(studio_tasks.c.project == project, studio_tasks.c.document_id == documents.c.id)
             .exists()
         )
-        if order == "uncertainty":
-            chosen = _chosen(run).subquery()
-            query = (
-                select(documents.c.seq)
-                .outerjoin(chosen, chosen.c.document_id == documents.c.id)
-                .outerjoin(
-                    predictions,
-                    (predictions.c.document_id == documents.c.id)
-                    & (predictions.c.model_run_id == _decoded(chosen.c.rank, run)),
-                )
-                .where(~has_task)
-                .order_by(predictions.c.score.is_(None), predictions.c.score, documents.c.seq)
-            )
-            return array("Q", self._connection.scalars(query))
         if order == "random":
             rows = self._connection.execute(
                 select(documents.c.seq, documents.c.id).where(~has_task)
@@ -162,16 +147,7 @@ class Sync:
     def _predictions(
         self, document_ids: Sequence[str], run: int | None
     ) -> dict[str, tuple[int, Annotation]]:
-        chosen = _chosen(run).where(predictions.c.document_id.in_(document_ids)).subquery()
-        rows = self._connection.execute(
-            select(predictions, model_runs)
-            .join(
-                chosen,
-                (chosen.c.document_id == predictions.c.document_id)
-                & (predictions.c.model_run_id == _decoded(chosen.c.rank, run)),
-            )
-            .join(model_runs, model_runs.c.id == predictions.c.model_run_id)
-        )
+        rows = self._connection.execute(chosen_predictions(document_ids, run))
         return {
             row.document_id: (
                 row.model_run_id,
@@ -468,20 +444,32 @@ class Sync:
         )
 
 
-def _chosen(run: int | None) -> Select[Any]:
-    """Per document the run whose prediction is shown: ``run``, else the newest that has one."""
+def chosen_predictions(document_ids: Sequence[str], run: int | None) -> Select[Any]:
+    """Of each of these documents the prediction that is shown, with its model run: that of
+    ``run``, else the newest that has one."""
     rank = (
         predictions.c.model_run_id
         if run is None
         else case((predictions.c.model_run_id == run, _FIRST), else_=predictions.c.model_run_id)
     )
-    return select(predictions.c.document_id, func.max(rank).label("rank")).group_by(
-        predictions.c.document_id
+    chosen = (
+        select(predictions.c.document_id, func.max(rank).label("rank"))
+        .where(predictions.c.document_id.in_(document_ids))
+        .group_by(predictions.c.document_id)
+        .subquery()
     )
-
-
-def _decoded(rank: Any, run: int | None) -> Any:
-    return rank if run is None else case((rank == _FIRST, run), else_=rank)
+    number = (
+        chosen.c.rank if run is None else case((chosen.c.rank == _FIRST, run), else_=chosen.c.rank)
+    )
+    return (
+        select(predictions, model_runs)
+        .join(
+            chosen,
+            (chosen.c.document_id == predictions.c.document_id)
+            & (predictions.c.model_run_id == number),
+        )
+        .join(model_runs, model_runs.c.id == predictions.c.model_run_id)
+    )
 
 
 def _draw(seed: int, document_id: str) -> int:

@@ -7,6 +7,8 @@ import threading
 import pytest
 
 from curate.errors import DataError, LockedError
+from curate.flows.choosing import plan
+from curate.flows.reporter import Silent
 from curate.labelstudio.tasks import Tasks
 from curate.model import Annotation, Document, Entity, Source
 from curate.schema import EntityType, LabelSchema
@@ -137,7 +139,8 @@ def test_a_new_models_predictions_replace_old_ones_of_untouched_tasks(world: Wor
 
 
 def test_the_order_is_by_uncertainty_chance_or_age(make_world: MakeWorld) -> None:
-    """uncertainty: lowest score first, unscored last; random: by seed and id alone."""
+    """uncertainty: what the model doubts most first, unscored last; random: by seed and id
+    alone."""
     world = make_world()
     items = [document(n) for n in range(6)]
     world.add(items, None)
@@ -151,11 +154,14 @@ def test_the_order_is_by_uncertainty_chance_or_age(make_world: MakeWorld) -> Non
         run = unit.sync.current_run()
         assert run is not None
         number = run[0]
-        ordered = unit.sync.unpushed(-1, number, "uncertainty")
-        assert [seq - 1 for seq in ordered] == [4, 1, 3, 0, 2, 5]
+        made = plan(unit, -1, number, "uncertainty", None, 0, Silent(), share=0.0)
+        assert [seq - 1 for seq in made.seqs][:4] == [4, 1, 3, 0]
+        assert {seq - 1 for seq in made.seqs[4:]} == {2, 5}
         drawn = [list(unit.sync.unpushed(-1, number, "random", seed)) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
-    world.push(limit=2, order="uncertainty")
+    result = world.push(limit=2, order="uncertainty")
+    assert result.chosen is not None
+    assert (result.chosen.uncertain, result.chosen.by_lot) == (2, 0)
     assert [task["data"]["curate_id"] for task in world.tasks()] == ["doc 001", "doc 004"]
 
 
