@@ -62,6 +62,14 @@ def train(
         int | None,
         typer.Option(help="Word clusters to learn from raw text; default: by its amount.", min=0),
     ] = None,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune/--no-tune",
+            help="Try a few penalties and windows on dev, or by cross-validation where dev is "
+            "small; takes up to ten times as long.",
+        ),
+    ] = False,
     auto: Annotated[
         bool,
         typer.Option(
@@ -100,6 +108,7 @@ def train(
             clusters=clusters,
             config=None if config is None else str(config),
             steps=steps,
+            tune=tune,
         ),
         raw=[] if clusters == 0 else context.raw_texts(),
         auto=margin if auto else None,
@@ -172,6 +181,13 @@ def show_(
         )
         _scores(console, card.scores)
         _labels(console, card)
+        for one in card.settings.get("tuning", {}).get("tried", ()):
+            values = ", ".join(f"{k} {v}" for k, v in one["values"].items()) or "defaults"
+            console.print(
+                f"tried for {one['part']}, {values}: F1 {show(one['f1'])} "
+                f"({show(one['difference'])} ± {show(one['error'])})",
+                markup=False,
+            )
         for one in found.promotions:
             forced = f", forced: {one['forced']}" if one.get("forced") else ""
             console.print(

@@ -39,7 +39,8 @@ class TrainSettings:
     bounds the latter two.  ``config``: a spaCy training config instead.  ``rules``: the bootstrap
     data to stack, None: those for the schema, where there are any; empty: none.  ``clusters``: how
     many word clusters, None: by the amount of text.  ``c1`` and ``c2``: the CRF's penalties, None:
-    the component's own.
+    the component's own.  ``tune``: choose ``c1``, ``c2``, ``window`` and ``l2``
+    (:mod:`curate.extractors.tuning`).
     """
 
     extractor: str = "crf"
@@ -53,6 +54,7 @@ class TrainSettings:
     c2: float | None = None
     config: str | None = None
     steps: int | None = None
+    tune: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,32 @@ def _pairs(nlp: Any, documents: Sequence[GoldDocument]) -> list[tuple[Any, Any]]
         annotate(reference, gold.annotation)
         made.append((nlp.make_doc(gold.document.text), reference))
     return made
+
+
+def learn_relations(
+    train: Sequence[GoldDocument], schema: LabelSchema, settings: TrainSettings
+) -> Any:
+    """A pipeline of a ``relation_classifier`` alone, for entities that are given."""
+    from curate.extractors.components import register
+    from curate.gold.formats.spacy import blank
+
+    register()
+    nlp = blank(schema.language)
+    rules = rules_for(schema) if settings.rules is None else settings.rules
+    _add_relations(nlp, _pairs(nlp, train), schema, settings, rules, lambda _: None)
+    return nlp
+
+
+def related(nlp: Any, gold: GoldDocument) -> Annotation:
+    """The relations that a pipeline finds between the entities of gold."""
+    from curate.extractors.spacy import annotation_of_doc
+    from curate.gold.formats.spacy import annotate
+
+    doc = nlp.make_doc(gold.document.text)
+    annotate(doc, gold.annotation)
+    for _, component in nlp.pipeline:
+        doc = component(doc)
+    return annotation_of_doc(doc, gold.id, Source.model("given"))
 
 
 def _add_relations(

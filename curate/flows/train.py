@@ -21,6 +21,7 @@ from curate.extractors.train import (
     predict,
     recipe,
 )
+from curate.extractors.tuning import tune
 from curate.flows.looks import looks_at
 from curate.interchange import read
 from curate.model import Source
@@ -184,18 +185,21 @@ def _train(
     by_spacy = chosen.config is not None or chosen.extractor != "crf"
     with (
         tempfile.TemporaryDirectory(prefix="curate-train-") as work,
-        reporter.progress("train", None if by_spacy else 5) as advance,
+        reporter.progress("train", None if by_spacy else 5 + 9 * chosen.tune) as advance,
     ):
 
         def tick(what: str) -> None:
             advance()
             reporter.step(f"  {what}")
 
+        tuned = None
+        if chosen.tune and not by_spacy:
+            tuned = tune(splits["train"], splits["dev"], schema, chosen, tick=tick)
         done = learn(
             splits["train"],
             splits["dev"],
             schema,
-            chosen,
+            chosen if tuned is None else tuned.settings,
             raw=texts,
             tick=tick,
             work=Path(work),
@@ -224,7 +228,9 @@ def _train(
                     "version": gold.version,
                     "digest": gold.digest,
                 },
-                settings=dict(done.settings) | {"versions": versions()},
+                settings=dict(done.settings)
+                | ({} if tuned is None else {"tuning": tuned.as_json()})
+                | {"versions": versions()},
                 scores=scores,
                 counts=_counts(splits) | dict(done.counts),
                 notes=(*notes, *done.notes),
