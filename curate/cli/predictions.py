@@ -1,4 +1,4 @@
-"""curate predictions import."""
+"""curate predictions import · export."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from curate.cli.common import JsonOption, TerminalReporter, context_of, emit
 if TYPE_CHECKING:
     from rich.console import Console
 
-group = typer.Typer(no_args_is_help=True, help="Predictions made elsewhere.")
+group = typer.Typer(
+    no_args_is_help=True, help="Predictions as files: made elsewhere, or for elsewhere."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 @group.callback()
 def _group() -> None:
-    """Predictions made elsewhere."""
+    """Predictions as files: made elsewhere, or for elsewhere."""
 
 
 @group.command(
@@ -76,3 +78,41 @@ def import_(
     emit(data, as_json, table)
     if strict and (result.refused or result.unknown):
         raise typer.Exit(1)
+
+
+@group.command(epilog="Example: curate predictions export texts.jsonl")
+def export(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The new file (JSON Lines).")],
+    name: Annotated[
+        str | None, typer.Option(help="The model's name; default: the one that is pushed.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="The model's version.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write every document of the store, with a model's predictions where it has some.
+
+    Also the way to hand the texts, exactly as they are pushed, to a model that runs elsewhere.
+    """
+    from curate.flows.predictions_export import export_predictions
+
+    context = context_of(ctx)
+    result = export_predictions(context.store, file, TerminalReporter(), name=name, version=version)
+    data = {
+        "model": None
+        if result.model is None
+        else {
+            "name": result.model.name,
+            "version": result.model.version,
+            "digest": result.model.digest,
+        },
+        "documents": result.documents,
+        "predicted": result.predicted,
+        "file": str(file),
+    }
+
+    def table(console: Console) -> None:
+        by = f", {result.predicted} with predictions of {result.model}" if result.model else ""
+        console.print(f"{result.documents} documents written to {file}{by}", markup=False)
+
+    emit(data, as_json, table)

@@ -160,3 +160,25 @@ def test_a_file_that_is_none_is_refused(
 ) -> None:
     """A missing file, a directory."""
     assert curate("-w", folder, "predictions", "import", tmp_path / name).code == 3
+
+
+def test_predictions_go_out_and_come_back_the_same(
+    curate: Curate, workspace: Path, tmp_path: Path
+) -> None:
+    """Every document stands in the file, read or not; what comes back is what went out."""
+    for name in ("a", "b"):
+        text = f"Le colonel Idris Tahar est arrivé mardi à Ghadamès, note {name}.\n"
+        (tmp_path / f"{name}.txt").write_text(text, "utf-8")
+    assert curate("-w", workspace, "ingest", tmp_path / "a.txt", tmp_path / "b.txt").code == 0
+    bare = curate("-w", workspace, "predictions", "export", tmp_path / "bare.jsonl", "--json")
+    assert (bare.json["documents"], bare.json["predicted"], bare.json["model"]) == (2, 0, None)
+    assert curate("-w", workspace, "preannotate", "--limit", "1").code == 0
+    out = curate("-w", workspace, "predictions", "export", tmp_path / "p.jsonl", "--json")
+    assert (out.json["documents"], out.json["predicted"]) == (2, 1)
+    back = curate("-w", workspace, "predictions", "import", tmp_path / "p.jsonl", "--json")
+    assert (back.json["imported"], back.json["refused"], back.json["unknown"]) == (2, [], [])
+    again = curate("-w", workspace, "predictions", "export", tmp_path / "p.jsonl")
+    assert again.code == 2
+    other = curate("-w", workspace, "predictions", "export", tmp_path / "x.jsonl", "--name", "nix")
+    assert other.code == 3
+    assert "bootstrap" in other.err
