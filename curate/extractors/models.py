@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ CARD = "model.json"
 ALIASES = "aliases.json"
 PROMOTIONS = "promotions.jsonl"
 CHAMPION = "champion"
+_NAME = re.compile(r"[^\W_][\w.+-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Card:
     def from_dict(cls, raw: Mapping[str, Any], path: Path) -> Card:
         """Raises DataError where it is no card."""
         try:
+            check_name(str(raw["name"]), str(raw["version"]))
             return cls(
                 name=str(raw["name"]),
                 version=str(raw["version"]),
@@ -94,8 +97,21 @@ class Card:
                 looks=int(raw.get("looks", 0)),
                 recipe=str(raw.get("recipe", "")),
             )
+        except DataError as error:
+            raise error.at(path) from None
         except (KeyError, TypeError, ValueError):
             raise DataError("is no model card; train the model again", path=path) from None
+
+
+def check_name(name: str, version: str) -> None:
+    """Raises DataError for a name or version that is not safe as a folder's, or that could be
+    taken for another kind of reference."""
+    for part in (name, version):
+        if not _NAME.fullmatch(part):
+            raise DataError(
+                f"the model's name or version {part[:40]!r} will not do: letters, digits, '.', '-' "
+                "and '_', beginning with a letter or digit, at most 100"
+            )
 
 
 def read_card(folder: Path) -> Card:
@@ -105,7 +121,7 @@ def read_card(folder: Path) -> Card:
         raw = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise DataError("the model has no card", path=path) from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise DataError("the model's card cannot be read", path=path) from None
     if not isinstance(raw, dict):
         raise DataError("is no model card; train the model again", path=path)
@@ -152,7 +168,7 @@ def aliases(models: Path) -> dict[str, str]:
         raw = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise ConfigurationError("cannot be read; remove it or mend it", path=path) from None
     if not isinstance(raw, dict) or not all(isinstance(v, str) for v in raw.values()):
         raise ConfigurationError("must map aliases to NAME@VERSION", path=path)
@@ -195,7 +211,7 @@ def digest_of_folder(folder: Path) -> str:
     """SHA-256 over the names and bytes of all files but the card, in hex."""
     digest = hashlib.sha256()
     files = sorted(
-        (path for path in folder.rglob("*") if path.is_file() and path.name != CARD),
+        (path for path in folder.rglob("*") if path.is_file() and path != folder / CARD),
         key=lambda path: path.relative_to(folder).as_posix(),
     )
     for path in files:
@@ -216,6 +232,7 @@ def publishing(models: Path, name: str, version: str) -> Iterator[Path]:
 
     Raises DiskError where the disk refuses; nothing half-written stays.
     """
+    check_name(name, version)
     target = models / f"{name}-{version}"
     temporary = models / f".{name}-{version}.{os.getpid()}.tmp"
     if target.exists():

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import ConfigurationError
-from curate.extractors.models import CARD, digest_of_folder, read_card
+from curate.extractors.models import digest_of_folder
+from curate.extractors.trust import check
 from curate.gold.formats.spacy import SPAN_GROUP, USER_DATA
 from curate.model import Annotation, Document, Entity, Relation, Source
 
@@ -33,14 +34,14 @@ class Pipeline:
 
     @cached_property
     def _identity(self) -> tuple[str, str, str]:
-        if (self.folder / CARD).is_file():
-            card = read_card(self.folder)
+        card = check(self.folder)
+        if card is not None:
             return card.name, card.version, card.digest
         import json
 
         try:
             meta = json.loads((self.folder / "meta.json").read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             meta = {}
         version = str(meta.get("version", "")) if isinstance(meta, dict) else ""
         return self.folder.resolve().name, version, digest_of_folder(self.folder)
@@ -59,7 +60,11 @@ class Pipeline:
 
     @cached_property
     def nlp(self) -> Any:
-        """The loaded pipeline.  Raises ConfigurationError where spaCy cannot load it."""
+        """The loaded pipeline, once its folder was checked (:mod:`curate.extractors.trust`).
+
+        Raises DataError or ConfigurationError where it may not or cannot be loaded.
+        """
+        _ = self._identity
         return load_pipeline(self.folder)
 
     def extract(self, documents: Iterable[Document]) -> Iterator[Annotation]:
@@ -100,7 +105,7 @@ def load_pipeline(folder: Path) -> Any:
     register()
     try:
         return spacy.load(folder)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # a damaged or foreign pipeline raises anything
         raise ConfigurationError(
             f"spaCy cannot load this pipeline ({type(error).__name__}); was it made by another "
             "version, or is a package missing?",
