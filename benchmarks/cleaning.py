@@ -1,58 +1,122 @@
 """Precision and recall of body lines: pages against the lines that a reader says are the article.
 
-Run: python benchmarks/cleaning.py [FOLDER] [LANGUAGE]
+Run: python -m benchmarks.cleaning [FOLDER…] [--language fr]
 
-Beside each page stands a file of its name with the ending .body: the body's lines, one a line, as
-they stand in the page (white space does not count).
+A page's body lines stand in a file of its name with the ending .body, beside the page or in a
+folder `body` beside the page's folder: one a line, as they stand in the page.  White space, soft
+hyphens and zero-width spaces do not count, and cells of a table's row count as one line.
+
+The pages of the sample are three sets.  Those that the rules were first made on are the test pages
+of this repository.  From number 15 on, pages with an even number were read while the rules were
+widened (development); those with an odd number never were, neither they nor their errors: of them
+only totals are printed, so that they stay unseen.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+import re
+import time
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from curate.corpus import Found, Ingested, Options, discover, read
 
-DEFAULT = Path(__file__).parents[1] / "tests" / "unit" / "data" / "pages"
+ROOT = Path(__file__).parents[1]
+MADE_ON = ROOT / "tests" / "unit" / "data" / "pages"
+SAMPLE = ROOT / "examples" / "sahel" / "pages"
+FIRST = 15
+"""The number of the sample's first page with body lines of its own."""
+UNSEEN = "unseen"
+_UNSEEN_CHARS = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
 
 
-def measure(folder: Path, language: str) -> dict[str, object]:
-    """Lines right, wrong and missing over all pages that have a .body file."""
-    right = wrong = missing = pages = 0
-    errors: list[str] = []
-    for found in discover([folder]):
-        if not isinstance(found, Found) or not found.path.with_suffix(".body").is_file():
+@dataclass(slots=True)
+class Sums:
+    """Lines of a set: kept rightly, kept wrongly, lost; what is wrong; and the time it took."""
+
+    pages: int = 0
+    right: int = 0
+    wrong: int = 0
+    missing: int = 0
+    characters: int = 0
+    seconds: float = 0.0
+    errors: list[str] = field(default_factory=list)
+
+    def report(self, with_errors: bool) -> dict[str, object]:
+        kept, gold = self.right + self.wrong, self.right + self.missing
+        rate = self.characters / self.seconds if self.seconds else 0.0
+        return {
+            "pages": self.pages,
+            "lines": gold,
+            "precision": round(self.right / kept, 4) if kept else None,
+            "recall": round(self.right / gold, 4) if gold else None,
+            "characters_a_cpu_second": round(rate),
+            **({"errors": self.errors} if with_errors else {}),
+        }
+
+
+def measure(folders: Iterable[Path], language: str) -> dict[str, Sums]:
+    """The sums of each set over all pages of the folders that have body lines."""
+    sets: dict[str, Sums] = {}
+    for found in discover(folders):
+        body = _body_of(found.path) if isinstance(found, Found) else None
+        if body is None or not isinstance(found, Found):
             continue
-        pages += 1
-        gold = _lines(found.path.with_suffix(".body").read_text(encoding="utf-8"))
+        sums = sets.setdefault(_set_of(found.path), Sums())
+        gold = _lines(body.read_text(encoding="utf-8"))
         kept: Counter[str] = Counter()
-        for outcome in read(found, Options(language)):
+        started = time.process_time()
+        outcomes = list(read(found, Options(language)))
+        sums.seconds += time.process_time() - started
+        for outcome in outcomes:
             if isinstance(outcome, Ingested):
                 kept += _lines(outcome.document.text)
-        right += (kept & gold).total()
-        wrong += (kept - gold).total()
-        missing += (gold - kept).total()
-        errors += [f"{found.name}: kept: {line[:80]}" for line in kept - gold]
-        errors += [f"{found.name}: lost: {line[:80]}" for line in gold - kept]
-    return {
-        "pages": pages,
-        "lines": right + missing,
-        "precision": round(right / (right + wrong), 4) if right + wrong else None,
-        "recall": round(right / (right + missing), 4) if right + missing else None,
-        "errors": errors,
-    }
+                sums.characters += len(outcome.raw.text) if outcome.raw else 0
+        sums.pages += 1
+        sums.right += (kept & gold).total()
+        sums.wrong += (kept - gold).total()
+        sums.missing += (gold - kept).total()
+        sums.errors += [f"{found.name}: kept: {line[:100]}" for line in kept - gold]
+        sums.errors += [f"{found.name}: lost: {line[:100]}" for line in gold - kept]
+    return sets
+
+
+def _body_of(page: Path) -> Path | None:
+    places = (page.with_suffix(".body"), page.parent.parent / "body" / f"{page.stem}.body")
+    return next((place for place in places if place.is_file()), None)
+
+
+def _set_of(page: Path) -> str:
+    if page.parent.resolve() == MADE_ON:
+        return "made on"
+    number = re.match(r"\d+(?=-)", page.stem)
+    if number is None or int(number.group()) < FIRST:
+        return page.parent.name
+    return UNSEEN if int(number.group()) % 2 else "development"
 
 
 def _lines(text: str) -> Counter[str]:
-    return Counter(" ".join(line.split()) for line in text.splitlines() if line.strip())
+    bare = _UNSEEN_CHARS.sub("", text)
+    return Counter(" ".join(line.split()) for line in bare.splitlines() if line.strip())
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
-    language = sys.argv[2] if len(sys.argv) > 2 else "fr"
-    print(json.dumps(measure(folder, language), ensure_ascii=False, indent=2))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cleaning")
+    parser.add_argument("folders", nargs="*", type=Path, default=[MADE_ON, SAMPLE])
+    parser.add_argument("--language", default="fr")
+    parser.add_argument("--only", help="a set: made on, development, unseen")
+    chosen = parser.parse_args()
+    sets = measure(chosen.folders, chosen.language)
+    report = {
+        name: sums.report(with_errors=name != UNSEEN)
+        for name, sums in sorted(sets.items())
+        if chosen.only in (None, name)
+    }
+    print(json.dumps(report, ensure_ascii=False, indent=2))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.corpus.markup import Article, article, blocks_of
+from curate.corpus.blocks import blocks_of
+from curate.corpus.markup import Article, article
 
 P1 = (
     "La garnison de Ghadamès a reçu mardi deux pelotons venus de Zintan, selon un élu local. "

@@ -1,0 +1,265 @@
+"""What kinds of pages have of their own: feeds, forums and comments, printed pages, chronologies.
+
+Each rule asks for evidence that the page is of the kind: a stamp that comes back, a table with
+figures, dates that head paragraphs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+
+from curate.corpus.language import Words
+from curate.corpus.records import Reason
+from curate.corpus.segments import SHORT_WORDS, Segment, is_dateline
+
+_FEED_DATE = re.compile(
+    r"^(?:(?:mon|tue|wed|thu|fri|sat|sun), )?\d{1,2} "
+    r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w* \d{4} \d\d?:\d\d(?::\d\d)?"
+    r"(?: (?:[+-]\d{4}|[a-z]{1,4}))?$"
+    r"|^\d{4}-\d\d-\d\d(?:t\d\d:\d\d\S*| \d\d:\d\d(?::\d\d)?)?$"
+)
+_FEED_TAG = re.compile(
+    r"^</?(?:\?xml|rss|channel|item|entry|title|link|ttl|guid|pubdate|language|generator|image|url"
+    r"|category|copyright|lastbuilddate|docs|cloud|author|managingeditor|\w+:\w+)\b[^<>]*>",
+    re.IGNORECASE,
+)
+_FEED_KEY = re.compile(
+    r"^(?:guid|link|lien|pubdate|category|categories|categorie|rubrique|dc:\w+|creator|ttl|language"
+    r"|generator|permalink|enclosure|id)\s?: ?\S+(?: \S+){0,4}$"
+)
+_CLOCK = re.compile(r"\b(?:[01]?\d|2[0-3]) ?(?:h|:) ?[0-5]\d\b|\b\d{1,2} ?h\b")
+_DATE = re.compile(r"\b\d{1,4} ?[-/.] ?\d{1,2} ?[-/.] ?\d{1,4}\b")
+_PAGE_COUNT = re.compile(r"^(?:page|p\.?|-|–)? ?\d{1,3}(?: ?(?:sur|of|de|/) ?\d{1,3})?(?: ?[-–])?$")
+_PAGE_OF = re.compile(r"\bpage \d{1,3} ?(?:sur|of|de|/) ?\d{1,3}\b")
+_RULE = re.compile(r"^\W*_{4,}\W*$|^-- ?$")
+_FIGURE = re.compile(r"^[-–+~<>≈(]?\s?\d|^[-–—]$")
+_IN_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_YEAR = re.compile(r"^\W*(?:1[89]|20)\d\d\W*$")
+_BARS = re.compile(r" [|⋅·•>›/] ")
+TABLE_ROWS = 3
+"""From how many rows on lines with equally many segments are a table and not menus."""
+HEADLINE_WORDS = 18
+_STAMP_WORDS = 12
+_POST_WORDS = 40
+
+
+def feeds(segments: list[Segment]) -> None:
+    """Of a feed, the dates, keys and tags go, and each headline that no text follows."""
+    meta = {i for i, segment in enumerate(segments) if _is_feed_meta(segment)}
+    for i in meta:
+        segments[i].reason = segments[i].reason or Reason.BYLINE
+    places = meta | {i for i, s in enumerate(segments) if s.reason is Reason.URL}
+    heads = [
+        i - 1 for i in sorted(places) if i and i - 1 not in places and _is_headline(segments[i - 1])
+    ]
+    if len(heads) < 2:
+        return
+    for head in heads:
+        after = head + 1
+        while after < len(segments) and after in places:
+            after += 1
+        following = segments[after] if after < len(segments) else None
+        if following is None or after in heads or following.reason is not None:
+            segments[head].reason = Reason.RELATED
+
+
+def _is_feed_meta(segment: Segment) -> bool:
+    if segment.words > 25:
+        return False
+    return bool(
+        _FEED_DATE.match(segment.folded)
+        or _FEED_TAG.match(segment.text)
+        or (_FEED_KEY.match(segment.folded) and not segment.sentence)
+    )
+
+
+def _is_headline(segment: Segment) -> bool:
+    short = 2 <= segment.words <= HEADLINE_WORDS
+    return segment.reason is None and short and not segment.text.rstrip().endswith(".")
+
+
+def tables(lines: list[list[Segment]]) -> None:
+    """Keep the rows of a table that stands under prose: three lines or more with equally many
+    segments, figures among them in most."""
+    prose = False
+    for count, group in groupby(lines, key=len):
+        rows = list(group)
+        prose = prose or any(segment.prose for line in rows for segment in line)
+        if count < 2 or len(rows) < TABLE_ROWS or not prose:
+            continue
+        figured = sum(any(_FIGURE.match(cell.text) for cell in row[1:]) for row in rows)
+        if 3 * figured < 2 * len(rows) or any(cell.strong for row in rows for cell in row):
+            continue
+        for row in rows:
+            for cell in row:
+                cell.reason, cell.cell = None, True
+
+
+def pages(lines: list[list[Segment]]) -> None:
+    """Drop the running heads and feet of printed pages: lines that hold a page's number, and come
+    back or count the pages."""
+    heads: Counter[str] = Counter()
+    numbered: list[list[Segment]] = []
+    for line in lines:
+        if not line or any(segment.cell for segment in line):
+            continue
+        if any(_PAGE_COUNT.match(segment.folded) for segment in line) or any(
+            _PAGE_OF.search(s.folded) and s.words <= SHORT_WORDS for s in line
+        ):
+            numbered.append(line)
+            heads[_shape(line)] += 1
+    for line in numbered:
+        counts = any(_PAGE_OF.search(segment.folded) for segment in line)
+        if (counts or heads[_shape(line)] > 1) and not any(segment.prose for segment in line):
+            for segment in line:
+                segment.reason = segment.reason or Reason.MENU
+    # The letterhead that stands with the first page's number.
+    block = next(_blocks(lines), [])
+    if any(line in numbered and line[0].reason is Reason.MENU for line in block):
+        for segment in (segment for line in block for segment in line):
+            if not segment.prose:
+                segment.reason = segment.reason or Reason.MENU
+
+
+def _blocks(lines: list[list[Segment]]) -> Iterator[list[list[Segment]]]:
+    for full, group in groupby(lines, key=bool):
+        if full:
+            yield list(group)
+
+
+def _shape(line: list[Segment]) -> str:
+    return re.sub(r"\d+", "9", " ".join(segment.folded for segment in line))
+
+
+def chronologies(segments: list[Segment], first: int, last: int, words: Words) -> None:
+    """Give back dates and years that head paragraphs, where two or more do."""
+    heads = [
+        i
+        for i in range(max(first - 1, 0), last)
+        if segments[i].reason in (Reason.BYLINE, Reason.FORM)
+        and (_is_day(segments[i], words) or _YEAR.match(segments[i].text))
+        and segments[i + 1].reason is None
+        and (i <= first or segments[i - 1].reason is None)
+    ]
+    inside = [i for i in heads if i > first]
+    if len(inside) < 2:
+        return
+    shapes = {_date_shape(segments[i].folded, words) for i in inside}
+    for i in heads:
+        if i > first or _date_shape(segments[i].folded, words) in shapes:
+            segments[i].reason, segments[i].cell = None, True
+
+
+def _is_day(segment: Segment, words: Words) -> bool:
+    return is_dateline(segment.folded, words) and not _CLOCK.search(segment.folded)
+
+
+def _date_shape(folded: str, words: Words) -> str:
+    return re.sub(r"\d", "9", words.days.sub("day", words.months.sub("month", folded)))
+
+
+def posts(segments: list[Segment], first: int, words: Words) -> None:
+    """Keep the first post of a thread, and the article before its comments.
+
+    A stamp is a short line that says who wrote and when.  In a thread one stands above the first
+    post, too; elsewhere two must follow most of the prose.
+    """
+    stamps = {i: kind for i in range(len(segments)) if (kind := _stamp(segments, i, words))}
+    if not stamps or first < 0:
+        return
+    _signatures(segments)
+    later = [i for i in stamps if i > first]
+    dated = sum(stamps[i] != "said" for i in later)
+    posted = {kind for i, kind in stamps.items() if i < first} & {"posted", "under"}
+    thread = bool(posted) and any(stamps[i] in posted for i in later)
+    if not thread and dated < 2:
+        return
+    begin = later[0]
+    before = sum(s.words for s in segments[:begin] if s.prose)
+    after = sum(s.words for s in segments[begin:] if s.prose)
+    if before < (_POST_WORDS if thread else after):
+        return
+    if thread and 3 * before < after:
+        return
+    if thread:
+        for i in stamps:
+            if i < first and segments[i - 1].words <= 2:
+                segments[i - 1].reason = segments[i - 1].reason or Reason.BYLINE
+    # The writer's name may stand in the line above.
+    if begin > 0 and segments[begin - 1].words <= 3 and not segments[begin - 1].sentence:
+        begin -= 1
+    for segment in segments[begin:]:
+        segment.reason = segment.reason or Reason.COMMENTS
+
+
+def _stamp(segments: list[Segment], i: int, words: Words) -> str:
+    """The kind of stamp that a segment is: "posted" ("Posté le …"), "under" a name, "named"
+    ("Sam, le …"), "said" ("Sam a écrit :"); "" for none."""
+    segment = segments[i]
+    folded = segment.folded
+    if segment.words > _STAMP_WORDS:
+        return ""
+    if folded.endswith(":") and words.speakers.search(folded):
+        return "said" if segment.words <= 4 else ""
+    named = words.months.search(folded) or _IN_YEAR.search(folded)
+    dated = bool(_DATE.search(folded)) or (bool(named) and bool(re.search(r"\d", folded)))
+    if not dated or not _CLOCK.search(folded):
+        return ""
+    posted = words.posted.match(folded)
+    if words.bylines.match(folded) and not posted:
+        return ""
+    left = re.sub(r"\d+|[^\w\s]", " ", _CLOCK.sub(" ", _DATE.sub(" ", folded))).split()
+    names = [
+        t
+        for t in left
+        if not (
+            words.months.fullmatch(t) or words.days.fullmatch(t) or words.datewords.fullmatch(t)
+        )
+    ]
+    if posted:
+        return "posted"
+    if names:
+        return "named" if len(names) <= 4 and not segment.sentence else ""
+    above = segments[i - 1] if i else None
+    under = above is not None and above.words <= 2 and not above.sentence
+    return "under" if under else ""
+
+
+def signed(segments: list[Segment], i: int, words: Words) -> bool:
+    """Whether a segment is a reader's stamp."""
+    return bool(_stamp(segments, i, words))
+
+
+def _signatures(segments: list[Segment]) -> None:
+    """What stands under a rule of a thread's post, up to its buttons, is the writer's motto."""
+    for i, segment in enumerate(segments):
+        if not _RULE.match(segment.text):
+            continue
+        segment.reason = segment.reason or Reason.SYMBOLS
+        for later in segments[i + 1 : i + 4]:
+            if later.reason is not None or later.words > HEADLINE_WORDS:
+                break
+            later.reason = Reason.BESIDE
+
+
+def names(segments: list[Segment], first: int) -> None:
+    """Drop the site's name: short lines above the first menu, where a longer one, the title,
+    follows it."""
+    menu = [
+        i
+        for i, s in enumerate(segments[: max(first, 0)])
+        if s.reason is Reason.MENU or (s.reason is Reason.FORM and len(_BARS.findall(s.text)) > 1)
+    ]
+    if not menu:
+        return
+    above = [i for i in range(menu[0]) if segments[i].reason is None]
+    titles = [s.words for s in segments[menu[0] : first] if s.reason is None]
+    if not titles or not above:
+        return
+    for i in above:
+        segment = segments[i]
+        if segment.words <= 6 and max(titles) >= 4 and max(titles) > segment.words:
+            segment.reason = Reason.BESIDE
