@@ -33,7 +33,7 @@ _EVERY = 4
 _PROMISING = 8
 _UNCOVERED = 6
 """How many pairs a member may bring in: at first, and with every round."""
-_BLOCK = 250_000
+_BLOCK = 100_000
 _SURE = 1e-11
 """A pair is covered by prices that lack no more than this: what rounding adds up to over long
 chains of pairs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import permutations
 
 import pytest
@@ -186,3 +187,23 @@ def test_every_relation_is_voted_on_or_open(sides) -> None:
         len(votes) for key, votes in found.relation_votes.items() if len(votes) == len(made)
     )
     assert listed + settled == drawn
+
+
+def test_marks_that_all_overlap_share_slots_as_few_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs taken band by band of their overlap make the slots that a sorted list makes."""
+    from curate.agreement import slots as module
+
+    rng = random.Random(5)
+    for _ in range(60):
+        reach = rng.choice([5, 20, 60])
+        sides = []
+        for name in "abcd"[: rng.choice([2, 3, 4])]:
+            starts = [rng.randrange(reach) for _ in range(rng.choice([2, 6, 15]))]
+            keys = {(s, s + rng.randint(1, 20), rng.choice("AB")) for s in starts}
+            entities = [Entity(*key) for key in keys]
+            sides.append(Annotation.of("d", entities, [], Source.annotator(name)))
+        listed = module.slots(sides)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "MANY", -1)
+            patch.setattr(module, "_ROWS", rng.choice([1, 3, 50]))
+            assert module.slots(sides) == listed
