@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import CurateError
 from curate.extractors.interface import Extractor, answers, source_of
 from curate.flows.serve_relations import answer_about, hanging_on
+from curate.labelstudio.backend.screen import new_name, screen_of
 from curate.labelstudio.codec import model_version, prediction_payload
 from curate.labelstudio.config import parse_config
 from curate.model import Annotation, Document, Entity, Relation, Source, check_text, digest_of
@@ -148,6 +149,13 @@ class _Shown:
     way: OffsetMap | None
     known: str | None = None
 
+    def into(self, entity: Entity) -> Entity | None:
+        """An entity of the screen in offsets of the document."""
+        if self.way is None:
+            return entity
+        span = self.way.from_source(entity.start, entity.end)
+        return None if span is None else replace(entity, start=span[0], end=span[1])
+
 
 class Answers:
     """Predictions for tasks: from the store where the model said them already, else now."""
@@ -189,7 +197,7 @@ class Answers:
     def assist(self, question: Question) -> dict[str, Any]:
         """What hangs on the regions that were just drawn: relations, and the entities they reach.
 
-        What is on the screen already keeps its region id.
+        See :class:`Screen` for what is named by the id it has.
         """
         model = self._champion.current
         empty = {"model_version": model.version, "result": []}
@@ -202,22 +210,23 @@ class Answers:
         if said is None:
             self._metrics.predictions.labels("failed").inc()
             return empty
-        screen = _Screen.of(item, task.regions, question.marked, self._schema)
+        screen = screen_of(task, question.marked, len(item.text), self._schema, item.into)
         with self._champion.lock:
-            relations = answer_about(model.extractor, item.document, said, screen.entities)
+            relations = answer_about(
+                model.extractor, item.document, said, screen.seen, screen.remembered
+            )
         answer = hanging_on(
-            said, [r for r in relations if not self._schema.relation_misfit(r)], screen.marked
+            said,
+            [r for r in relations if not self._schema.relation_misfit(r)],
+            screen.marked,
+            screen.related,
         )
         fit = _fitting(question.config, self._schema)
         answer = fit(_back(answer.from_source(model.source), item))
-        names = {
-            entity.key: screen.names.get(entity.key) or "s{}-{}-{}".format(*entity.key)
-            for entity in answer.entities
-        }
+        names = {e.key: screen.names.get(e.key) or new_name() for e in answer.entities}
         payload = prediction_payload(answer, item.text, self._schema, names)
-        # the regions just drawn are on the screen: they are named, not sent again
-        drawn = set(screen.drawn)
-        payload["result"] = [i for i in payload["result"] if i.get("id") not in drawn]
+        known = set(screen.names.values())
+        payload["result"] = [i for i in payload["result"] if i.get("id") not in known]
         return payload
 
     # -- below
@@ -296,44 +305,6 @@ class Answers:
         except CurateError:
             # a busy store: the same will be asked and kept another time
             self._metrics.predictions.labels("unkept").inc(len(annotations))
-
-
-@dataclass(frozen=True, slots=True)
-class _Screen:
-    """What the annotator has marked, in offsets of the document.
-
-    ``marked``: what was drawn just now.  ``names``: region ids by key in offsets of the screen.
-    ``drawn``: the ids of the marked ones.
-    """
-
-    entities: tuple[Entity, ...]
-    marked: tuple[Entity, ...]
-    names: Mapping[tuple[int, int, str], str]
-    drawn: tuple[str, ...]
-
-    @classmethod
-    def of(
-        cls,
-        item: _Shown,
-        regions: Mapping[str, Any],
-        marked: Sequence[Any],
-        schema: LabelSchema,
-    ) -> _Screen:
-        # Label Studio sends every region of the label that was drawn; those that its drafts do
-        # not know yet are new, and the one made last stands last
-        fresh = [region for region in marked if region.id not in regions] or list(marked[-1:])
-        names: dict[tuple[int, int, str], str] = {}
-        entities: dict[str, Entity] = {}
-        for region in (*regions.values(), *marked):
-            there = Entity(region.value.start, region.value.end, region.value.labels[0])
-            if schema.entity_misfit(there, len(item.text)):
-                continue
-            span = there.span if item.way is None else item.way.from_source(*there.span)
-            if span is not None:
-                names[there.key] = region.id
-                entities[region.id] = Entity(*span, there.label)
-        drawn = [region.id for region in fresh if region.id in entities]
-        return cls(tuple(entities.values()), tuple(entities[i] for i in drawn), names, tuple(drawn))
 
 
 def _read(text: str | None) -> _Shown | None:

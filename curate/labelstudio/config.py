@@ -74,7 +74,8 @@ def render_config(schema: LabelSchema) -> str:
         '  <View style="position: sticky; top: -16px; z-index: 1000; padding: 20px 0 4px; '
         'background: var(--color-neutral-background, #fff)">'
     )
-    control = {"name": LABEL_CONTROL, "toName": TEXT_OBJECT}
+    # smart: where a backend asks to be asked, and an annotator turned « Auto-Annotation » on
+    control = {"name": LABEL_CONTROL, "toName": TEXT_OBJECT, "smart": "true"}
     lines.append(f"    {_tag('Labels', control, close=False)}")
     lines += [f"      {_label(entity)}" for entity in schema.entities]
     lines += ["    </Labels>", "  </View>"]

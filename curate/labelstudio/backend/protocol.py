@@ -6,11 +6,20 @@ that cannot be read comes out as such, so that it does not take its neighbours w
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from curate.errors import DataError
-from curate.labelstudio.wire import DATA_ID, DATA_TEXT, RegionItem, parse_item
+from curate.labelstudio.wire import (
+    DATA_ID,
+    DATA_TEXT,
+    Item,
+    RegionItem,
+    RelationItem,
+    parse_item,
+)
 
 
 class RequestError(DataError):
@@ -21,13 +30,14 @@ class RequestError(DataError):
 class ShownTask:
     """A task as the annotator sees it: the text on the screen, and whose it claims to be.
 
-    ``text`` is None where the task has none that we could read.  ``regions`` are on the screen
-    already (region id → item), where the request tells of some.
+    ``text`` is None where the task has none that we could read.  ``regions`` (region id → item)
+    and ``links`` (pairs of region ids) were on the screen when it was last saved.
     """
 
     text: str | None
     document_id: str | None = None
     regions: dict[str, RegionItem] = field(default_factory=dict, hash=False)
+    links: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +108,14 @@ def _task(raw: Any, *, with_regions: bool) -> ShownTask:
     if not isinstance(data, dict):
         return ShownTask(None)
     text, document_id = data.get(DATA_TEXT), data.get(DATA_ID)
+    saved = _saved(raw) if with_regions else []
     return ShownTask(
         text if isinstance(text, str) else None,
         document_id if isinstance(document_id, str) and document_id else None,
-        _on_screen(raw) if with_regions else {},
+        _regions(saved),
+        frozenset(
+            (item.from_id, item.to_id) for item in _items(saved) if isinstance(item, RelationItem)
+        ),
     )
 
 
@@ -112,34 +126,36 @@ def _marked(params: Any) -> tuple[RegionItem, ...] | None:
     return tuple(_regions(context["result"]).values())
 
 
-def _on_screen(task: dict[str, Any]) -> dict[str, RegionItem]:
-    """The regions of the annotator's drafts, which Label Studio saves as they work.
+def _saved(task: dict[str, Any]) -> list[Any]:
+    """The items of the annotator's drafts, which Label Studio saves as they work.
 
     Where nothing was saved yet they began from what was there: the one annotation, or the
     prediction made last.
     """
-    for key, number in (("drafts", None), ("annotations", 1), ("predictions", None)):
+    for key in ("drafts", "annotations", "predictions"):
         held = task.get(key)
         results = [
             row["result"]
             for row in (held if isinstance(held, list) else [])
             if isinstance(row, dict) and isinstance(row.get("result"), list)
         ]
-        if results and number in (None, len(results)):
-            found: dict[str, RegionItem] = {}
-            for result in results if key == "drafts" else results[-1:]:
-                found |= _regions(result)
-            return found
-    return {}
+        if not results or (key == "annotations" and len(results) > 1):
+            continue
+        chosen = results if key == "drafts" else results[-1:]
+        return [item for result in chosen for item in result]
+    return []
 
 
-def _regions(result: list[Any]) -> dict[str, RegionItem]:
-    found: dict[str, RegionItem] = {}
-    for raw in result:
-        try:
-            item = parse_item(raw)
-        except DataError:
-            continue  # not of our configuration: nothing can hang on it
-        if isinstance(item, RegionItem) and len(item.value.labels) == 1:
-            found[item.id] = item
-    return found
+def _items(raw: list[Any]) -> Iterator[Item]:
+    for one in raw:
+        # what is not of our configuration is passed over: nothing can hang on it
+        with contextlib.suppress(DataError):
+            yield parse_item(one)
+
+
+def _regions(raw: list[Any]) -> dict[str, RegionItem]:
+    return {
+        item.id: item
+        for item in _items(raw)
+        if isinstance(item, RegionItem) and len(item.value.labels) == 1
+    }
