@@ -9,6 +9,7 @@ access token, of a write too: the server refused it before looking at it.)
 
 from __future__ import annotations
 
+import contextlib
 import json as json_module
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,7 +54,10 @@ MAX_WAIT_SECONDS = 60.0
 READ_SECONDS = 60.0
 WRITE_SECONDS = 120.0
 IMPORT_SECONDS = 600.0
+MAX_ANSWER_BYTES = 512 * 1024 * 1024
+"""A longer answer, unpacked, is not taken: no page that is asked for here comes near it."""
 _MAX_REDIRECTS = 5
+_MAX_PAGES = 10_000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -256,15 +260,17 @@ class LabelStudio:
     def users(self) -> list[User]:
         """Every user of the organisation, by id."""
         answer = self.get("/api/users/")
-        records = answer if isinstance(answer, list) else _field(answer, "results")
+        records = answer if isinstance(answer, list) else _list(answer, "results")
         return sorted((_user(record) for record in records), key=lambda user: user.id)
 
     def projects(self, *, title: str | None = None) -> list[dict[str, Any]]:
         """The projects this user sees, by id; with ``title``, those of exactly that title."""
         params = {} if title is None else {"title": title}
-        found = {int(record["id"]): record for record in self._pages("/api/projects/", params)}
+        found = {_whole(record, "id"): record for record in self._pages("/api/projects/", params)}
         return [
-            found[key] for key in sorted(found) if title is None or found[key]["title"] == title
+            found[key]
+            for key in sorted(found)
+            if title is None or _field(found[key], "title") == title
         ]
 
     def project(self, project_id: int) -> dict[str, Any]:
@@ -312,23 +318,25 @@ class LabelStudio:
                 f"Label Studio was sent {len(tasks)} tasks and answered with "
                 f"{len(ids) if isinstance(ids, list) else 'no'} ids"
             )
-        return [int(item) for item in ids]
+        if not all(type(item) is int for item in ids):
+            raise ServerFaultError("Label Studio answered with ids that are no whole numbers")
+        return list(ids)
 
     def task(self, task_id: int) -> dict[str, Any]:
         """A task with its annotations and predictions."""
         return _object(self.get(f"/api/tasks/{task_id}/"))
 
     def _pages(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        page = 1
-        while True:
+        for page in range(1, _MAX_PAGES + 1):
             answer = self.get(path, params={**params, "page": page, "page_size": 100})
             if isinstance(answer, list):
                 yield from answer
                 return
-            yield from _field(answer, "results")
-            if not answer.get("next"):
+            records = _list(answer, "results")
+            yield from records
+            if not answer.get("next") or not records:
                 return
-            page += 1
+        raise ServerFaultError(f"Label Studio's list at {path} does not end; nothing was concluded")
 
     # -- one request
 
@@ -346,15 +354,15 @@ class LabelStudio:
             raise ValueError(f"a path must begin with one slash: {path!r}")
         body = encode(json) if json is not None else body
         header = self._credentials.header()
-        response = self._send(method, path, header, body, params, timeout)
-        if response.status_code == 401 and self._credentials.renew(header):
+        answer = self._send(method, path, header, body, params, timeout)
+        if answer[0].status_code == 401 and self._credentials.renew(header):
             header = self._credentials.header()
-            response = self._send(method, path, header, body, params, timeout)
-        return self._read(response, f"{method} {path}")
+            answer = self._send(method, path, header, body, params, timeout)
+        return self._read(*answer, f"{method} {path}")
 
     def _refresh(self, token: str) -> str:
         action = "POST /api/token/refresh/"
-        response = self._send(
+        response, body = self._send(
             "POST", "/api/token/refresh/", None, encode({"refresh": token}), None, READ_SECONDS
         )
         if response.status_code in (400, 401, 403):
@@ -363,7 +371,7 @@ class LabelStudio:
                 f"({response.status_code}); it is expired, revoked, or of another server: make a "
                 "new one under Account & Settings and set LABEL_STUDIO_API_KEY"
             )
-        access = _field(self._read(response, action), "access")
+        access = _field(self._read(response, body, action), "access")
         if not isinstance(access, str) or not access.isascii() or not access.isprintable():
             raise ServerFaultError(f"Label Studio answered {action} without an access token")
         return access
@@ -376,7 +384,8 @@ class LabelStudio:
         body: bytes | None,
         params: Mapping[str, Any] | None,
         timeout: float,
-    ) -> httpx.Response:
+    ) -> tuple[httpx.Response, bytes]:
+        """The answer's head and its body, unpacked and bounded."""
         import httpx
 
         if self._before is not None:
@@ -392,10 +401,11 @@ class LabelStudio:
                 request = self._http.build_request(
                     method, target, content=body, params=query, headers=headers, timeout=limits
                 )
-                response = self._http.send(request)
-                self.server_date = response.headers.get("date", "")
-                if not response.is_redirect:
-                    return response
+                response = self._http.send(request, stream=True)
+                with contextlib.closing(response):
+                    self.server_date = response.headers.get("date", "")
+                    if not response.is_redirect:
+                        return response, self._body(response, f"{method} {path}")
                 target = self._redirect_target(method, request.url, response)
                 query = None
         except self._foreign as error:
@@ -420,8 +430,20 @@ class LabelStudio:
             )
         return target
 
-    def _read(self, response: httpx.Response, action: str) -> Any:
-        status, body = response.status_code, response.content
+    def _body(self, response: httpx.Response, action: str) -> bytes:
+        body = bytearray()
+        for piece in response.iter_bytes():
+            body += piece
+            if len(body) > MAX_ANSWER_BYTES:
+                raise RejectedError(
+                    f"{self.url} answered {action} with more than {MAX_ANSWER_BYTES >> 20} MB, "
+                    "which was not taken; is it the address of a Label Studio?",
+                    status=response.status_code,
+                )
+        return bytes(body)
+
+    def _read(self, response: httpx.Response, body: bytes, action: str) -> Any:
+        status = response.status_code
         kind = response.headers.get("content-type", "")
         if not response.is_success:
             raise status_error(
@@ -436,7 +458,7 @@ class LabelStudio:
             return None
         try:
             return json_module.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
         if "html" in kind.lower():
             raise RejectedError(
@@ -509,7 +531,7 @@ def _retry_after(value: str) -> float | None:
 
 def _user(record: Any) -> User:
     return User(
-        id=int(_field(record, "id")),
+        id=_whole(record, "id"),
         email=str(_field(record, "email")),
         username=str(record.get("username") or ""),
     )
@@ -519,6 +541,20 @@ def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ServerFaultError("Label Studio answered with something that is no object")
     return value
+
+
+def _list(value: Any, key: str) -> list[Any]:
+    found = _field(value, key)
+    if not isinstance(found, list):
+        raise ServerFaultError(f"Label Studio's {key!r} is no list; is its version supported?")
+    return found
+
+
+def _whole(value: Any, key: str) -> int:
+    found = _field(value, key)
+    if type(found) is not int:
+        raise ServerFaultError(f"Label Studio's {key!r} is no number; is its version supported?")
+    return found
 
 
 def _field(value: Any, key: str) -> Any:

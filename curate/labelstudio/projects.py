@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import ConfigurationError, DataError, RejectedError
+from curate.errors import ConfigurationError, DataError, RejectedError, ServerFaultError
 from curate.labelstudio.config import (
     diff_config,
     orphans,
@@ -176,8 +176,11 @@ def show_model(client: LabelStudio, remote: Remote, version: str) -> bool:
 
 
 def _remote(record: dict[str, Any]) -> Remote:
+    number = record.get("id")
+    if type(number) is not int:
+        raise ServerFaultError("Label Studio's project has no number; is its version supported?")
     return Remote(
-        id=int(record["id"]),
+        id=number,
         title=str(record.get("title") or ""),
         made_at=str(record.get("created_at") or ""),
         record=record,
