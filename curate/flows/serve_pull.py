@@ -49,13 +49,11 @@ class Puller:
         reporter: Reporter,
         metrics: Metrics,
         rhythm: Rhythm = Rhythm(),
-        wait: Callable[[threading.Condition, float | None], object] = threading.Condition.wait,
     ) -> None:
         self._pull = pull
         self._reporter = reporter
         self._metrics = metrics
         self._rhythm = rhythm
-        self._wait = wait
         self._changed = threading.Condition()
         self._first: float | None = None
         self._last = 0.0
@@ -158,11 +156,11 @@ class Puller:
                     elif self._rhythm.every:
                         left = idle_since + self._rhythm.every - now
                     else:
-                        self._wait(self._changed, None)
+                        self._changed.wait()
                         continue
                     if left <= 0:
                         # a wake-up from here on asks for a further pull
                         self._first = None
                         return True
-                self._wait(self._changed, left)
+                self._changed.wait(left)
         return False
