@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from curate import matching
 from curate.matching import Edge, best_matching
@@ -146,16 +147,15 @@ def _compare_crowded(a: Sequence[EntityKey], b: Sequence[EntityKey]) -> SpanComp
             take(EntityKind.LABEL, (i,), (others.pop(0),))
     rows, columns = free()
     overlapping = matching.overlapping([a[i][:2] for i in rows], [b[j][:2] for j in columns])
-    known: _Known = {}
-    lenient = _same_label(a, b, (list(range(len(a))), list(range(len(b)))), known)
+    lenient = _same_label(a, b, (list(range(len(a))), list(range(len(b)))))
     for i, right in shared_out([a[i] for i in rows], [b[j] for j in columns]):
         take(EntityKind.SPLIT, (rows[i],), tuple(columns[j] for j in right))
     rows, columns = free()
     for j, left in shared_out([b[j] for j in columns], [a[i] for i in rows]):
         take(EntityKind.MERGE, tuple(rows[i] for i in left), (columns[j],))
-    for i, j, _ in _same_label(a, b, free(), known):
+    for i, j, _ in _same_label(a, b, free()):
         take(EntityKind.BOUNDARY, (i,), (j,))
-    for i, j, _ in _best_overlaps(a, b, free(), False, known):
+    for i, j, _ in _best_overlaps(a, b, free(), False):
         take(EntityKind.LABEL_BOUNDARY, (i,), (j,))
     rows, columns = free()
     events += [(EntityKind.MISSED, (i,), ()) for i in rows]
@@ -164,23 +164,18 @@ def _compare_crowded(a: Sequence[EntityKey], b: Sequence[EntityKey]) -> SpanComp
 
 
 _Members = tuple[list[int], list[int]]
-_Known = dict[tuple[tuple[int, ...], tuple[int, ...], bool], list[Edge]]
 
 
-def _same_label(
-    a: Sequence[EntityKey], b: Sequence[EntityKey], members: _Members, known: _Known
-) -> list[Edge]:
+def _same_label(a: Sequence[EntityKey], b: Sequence[EntityKey], members: _Members) -> list[Edge]:
     groups: dict[str, _Members] = defaultdict(lambda: ([], []))
     for side, keys in ((0, a), (1, b)):
         for i in members[side]:
             groups[keys[i][2]][side].append(i)
-    return sorted(
-        edge for group in groups.values() for edge in _best_overlaps(a, b, group, True, known)
-    )
+    return sorted(edge for group in groups.values() for edge in _best_overlaps(a, b, group, True))
 
 
 def _best_overlaps(
-    a: Sequence[EntityKey], b: Sequence[EntityKey], members: _Members, alike: bool, known: _Known
+    a: Sequence[EntityKey], b: Sequence[EntityKey], members: _Members, alike: bool
 ) -> list[Edge]:
     """The matching with the largest summed overlap of members with the same label, or not."""
     found: list[Edge] = []
@@ -189,27 +184,36 @@ def _best_overlaps(
         [a[i][:2] for i in of_a], [b[j][:2] for j in of_b]
     ):
         some, others = [of_a[i] for i in rows], [of_b[j] for j in columns]
-        asked = tuple(some), tuple(others), alike
-        if asked not in known:
-            known[asked] = [
-                (some[i], others[j], w)
-                for i, j, w in _best_of_component(
-                    [a[i] for i in some], [b[j] for j in others], alike
-                )
-            ]
-        found += known[asked]
+        left, right = [a[i] for i in some], [b[j] for j in others]
+        best = (_best_of_crowd if _crowded(left, right) else _best_of_few)(left, right, alike)
+        found += [(some[i], others[j], w) for i, j, w in best]
     return sorted(found)
 
 
-def _best_of_component(a: Sequence[EntityKey], b: Sequence[EntityKey], alike: bool) -> list[Edge]:
-    if not _crowded(a, b):
-        return best_matching(
-            [
-                (i, j, jaccard(a[i], b[j]))
-                for i, j in overlapping_pairs(a, b)
-                if (a[i][2] == b[j][2]) is alike
-            ]
-        )
+def _best_of_few(a: Sequence[EntityKey], b: Sequence[EntityKey], alike: bool) -> list[Edge]:
+    return best_matching(
+        [
+            (i, j, jaccard(a[i], b[j]))
+            for i, j in overlapping_pairs(a, b)
+            if (a[i][2] == b[j][2]) is alike
+        ]
+    )
+
+
+def _best_of_crowd(a: Sequence[EntityKey], b: Sequence[EntityKey], alike: bool) -> list[Edge]:
+    # Where the text begins makes no difference, so that a document is known from a corpus.
+    begin = min(a[0][0], b[0][0])
+    one, two = (
+        tuple((start - begin, end - begin, label) for start, end, label in keys) for keys in (a, b)
+    )
+    return list(_best_of_these(one, two, alike))
+
+
+@lru_cache(maxsize=32)
+def _best_of_these(
+    a: tuple[EntityKey, ...], b: tuple[EntityKey, ...], alike: bool
+) -> tuple[Edge, ...]:
+    """Kept, since counts, events and pages ask for the same matching one after another."""
     import numpy as np
 
     from curate.crowded import best_pairs, jaccard_of_others, jaccard_of_spans
@@ -219,7 +223,7 @@ def _best_of_component(a: Sequence[EntityKey], b: Sequence[EntityKey], alike: bo
         np.array([(start, end, number[label]) for start, end, label in keys], dtype=np.float64).T
         for keys in (a, b)
     )
-    return best_pairs(one, two, jaccard_of_spans if alike else jaccard_of_others)
+    return tuple(best_pairs(one, two, jaccard_of_spans if alike else jaccard_of_others))
 
 
 def _wholes(
