@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import pytest
 
+from curate.errors import UsageError
+from curate.labelstudio.backend import server
 from curate.labelstudio.backend.app import Limits, make_app
 from curate.labelstudio.backend.guard import WEBHOOK_HEADER, Login
 from curate.labelstudio.backend.metrics import Metrics
 from curate.labelstudio.backend.protocol import Question, RequestError, parse_json, parse_question
 from curate.labelstudio.backend.server import is_loopback
+from tests.conftest import Curate
 
 SECRET = "hunter2 hunter2"
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -306,6 +314,89 @@ def test_depth_and_form_of_json_are_bounded() -> None:
     with pytest.raises(RequestError):
         parse_json(b'"text"')
     assert parse_json('{"a": "é"}'.encode()) == {"a": "é"}
+
+
+@contextmanager
+def running(bell: Bell) -> Iterator[tuple[str, int]]:
+    """A real server on a real socket."""
+    ready = threading.Event()
+    with server.listen("127.0.0.1", 0) as listening:
+        made = server.make_server(make_app(bell, Metrics()), ready.set)
+        thread = threading.Thread(target=made.run, kwargs={"sockets": [listening]}, daemon=True)
+        address = listening.getsockname()
+        thread.start()
+        assert ready.wait(10)
+        yield address
+        made.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_silent_connection_is_closed_and_others_are_answered(
+    bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a request is not waited for without end; a header without end is refused."""
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+    with running(bell) as address:
+        with socket.create_connection(address) as silent:
+            silent.sendall(b"GET /health HTTP/1.1\r\nHost: 127")
+            answer = httpx.get(f"http://{address[0]}:{address[1]}/health", trust_env=False)
+            assert answer.status_code == 200
+            assert "server" not in answer.headers
+            silent.settimeout(5)
+            assert silent.recv(100) == b""
+        with socket.create_connection(address) as talkative:
+            talkative.sendall(b"GET /health HTTP/1.1\r\nX: " + b"a" * 200_000)
+            talkative.settimeout(5)
+            assert b" 400 " in talkative.recv(1000)
+
+
+def test_a_port_or_address_that_cannot_be_had_is_said() -> None:
+    """The sentence names it and says what to do."""
+    with server.listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port} is taken"):
+            server.listen("127.0.0.1", port)
+    with pytest.raises(UsageError, match=r"cannot listen on 203\.0\.113\.7:0"):
+        server.listen("203.0.113.7", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--host", "0.0.0.0"), 2, "demand a password"),
+        (("--auth", "nobody"), 2, "USER:PASSWORD"),
+        (("--auth", "nobody:"), 2, "USER:PASSWORD"),
+        (("--register", "--unregister"), 2, "exclude each other"),
+        (("--register",), 4, "studio up"),
+        (("--unregister",), 4, "studio up"),
+        (("--url", "ftp://x"), 2, "--url"),
+        (("--model", "no-such-model"), 3, "no-such-model"),
+    ],
+    ids=["open", "no-colon", "empty", "both", "register", "unregister", "url", "model"],
+)
+def test_what_cannot_be_served_is_said(
+    curate: Curate, workspace: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    """One sentence and the right exit code; a password is never repeated."""
+    result = curate("-w", workspace, "serve", "--port", "0", *arguments)
+    assert (result.code, result.out) == (code, "")
+    assert words in result.err
+    assert "nobody" not in result.err
+
+
+def test_the_password_may_come_from_the_environment(
+    curate: Curate, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CURATE_SERVE_AUTH opens the wide address, which then lacks a name to be registered under."""
+    monkeypatch.setenv("CURATE_SERVE_AUTH", "user:nobody")
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", TOKEN)
+    wide = ("--host", "0.0.0.0", "--port", "0", "--register")
+    result = curate("-w", workspace, "serve", *wide)
+    assert result.code == 2
+    assert "--url" in result.err
+    assert "nobody" not in result.err
 
 
 def test_loopback_is_told_from_other_addresses() -> None:

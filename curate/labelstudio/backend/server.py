@@ -72,6 +72,14 @@ def run(app: ASGIApp, listening: socket.socket, on_ready: Callable[[], None]) ->
     ``on_ready`` is called, in a thread, once requests are answered.  What is being answered when
     the signal comes is finished, within ``GRACE_SECONDS``.
     """
+    server = make_server(app, on_ready)
+    server.run(sockets=[listening])
+    caught: int = server.caught
+    return caught
+
+
+def make_server(app: ASGIApp, on_ready: Callable[[], None]) -> Any:
+    """A uvicorn server of our ways; ``caught`` is the signal that ended it."""
     import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -112,7 +120,7 @@ def run(app: ASGIApp, listening: socket.socket, on_ready: Callable[[], None]) ->
             await super().startup(sockets)
             threading.Thread(target=on_ready, name="ready", daemon=True).start()
 
-    server = Server(
+    return Server(
         uvicorn.Config(
             app,
             http=Protocol,
@@ -129,5 +137,3 @@ def run(app: ASGIApp, listening: socket.socket, on_ready: Callable[[], None]) ->
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )
-    server.run(sockets=[listening])
-    return server.caught
