@@ -24,6 +24,9 @@ from curate.schema import LabelSchema
 MAX_LINE_BYTES = 32 * 1024 * 1024
 """A longer line is refused: no news document is, and a reader must bound its memory."""
 
+MAX_DEPTH = 64
+"""Lists and objects inside each other in a document's metadata."""
+
 _KEYS = frozenset({"id", "text", "entities", "relations", "meta", "chains", "source"})
 _ENTITY_KEYS = frozenset({"id", "start", "end", "label", "score", "canonical"})
 _RELATION_KEYS = frozenset({"head", "tail", "label", "score"})
@@ -141,11 +144,12 @@ def parse_record(
         meta = {}
     if not isinstance(meta, dict):
         raise DataError("'meta' must be an object")
+    check_storable(meta, "'meta'")
     origin = value.get("source", meta.get("source", ""))
     document = Document.of(
         text,
         id=identifier,
-        source=origin if isinstance(origin, str) else "",
+        source=_storable(origin, "'source'") if isinstance(origin, str) else "",
         metadata=meta,
     )
     offsets = None if document.text == text else to_nfc(text)[1].inverse()
@@ -276,6 +280,38 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+def check_storable(value: Any, what: str) -> None:
+    """Refuse what no database keeps, wherever it is nested in plain JSON types: NUL, lone
+    surrogates, infinity, NaN, and nesting beyond ``MAX_DEPTH``.  Raises DataError."""
+    waiting: list[tuple[Any, int]] = [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, str):
+            _storable(item, what)
+        elif isinstance(item, float) and not math.isfinite(item):
+            raise DataError(f"{what} holds a number too large to be kept")
+        elif isinstance(item, dict | list):
+            if depth >= MAX_DEPTH:
+                raise DataError(f"{what} is nested deeper than {MAX_DEPTH}")
+            if isinstance(item, dict):
+                waiting += [(part, depth + 1) for pair in item.items() for part in pair]
+            else:
+                waiting += [(part, depth + 1) for part in item]
+
+
+def _storable(text: str, what: str) -> str:
+    """The text.  Raises DataError where it holds NUL or a lone surrogate."""
+    if text.isascii() and "\0" not in text:
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError(f"{what} holds a lone surrogate; it is no valid Unicode") from None
+    if "\0" in text:
+        raise DataError(f"{what} holds a NUL character; remove it")
+    return text
+
+
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
 
@@ -303,6 +339,7 @@ def _entity(row: Any, length: int, offsets: OffsetMap | None, position: int) -> 
         raise DataError(f"entity {local!r} needs whole numbers as 'start' and 'end'")
     if not isinstance(label, str) or not label:
         raise DataError(f"entity {local!r} needs a 'label'")
+    _storable(label, f"the label of entity {local!r}")
     if start >= end:
         raise DataError(f"entity {local!r} has start {start} not before end {end}")
     if start < 0 or end > length:
@@ -317,6 +354,8 @@ def _entity(row: Any, length: int, offsets: OffsetMap | None, position: int) -> 
     canonical = row.get("canonical")
     if canonical is not None and not isinstance(canonical, str):
         raise DataError(f"'canonical' of entity {local!r} must be a string")
+    if canonical is not None:
+        _storable(canonical, f"'canonical' of entity {local!r}")
     return local, Entity(start, end, label, _score(row, f"entity {local!r}"), canonical)
 
 
@@ -329,6 +368,7 @@ def _relation(row: Any, by_id: Mapping[str, Entity]) -> Relation:
     label = row.get("label")
     if not isinstance(label, str) or not label:
         raise DataError("a relation needs a 'label'")
+    _storable(label, "the label of a relation")
     ends = []
     for side in ("head", "tail"):
         local = row.get(side)

@@ -5,7 +5,6 @@ Text and HTML pages are cleaned; the text of JSONL and CSV records is taken as i
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from bisect import bisect_left
@@ -22,7 +21,7 @@ from curate.corpus.language import language_of
 from curate.corpus.markup import article
 from curate.corpus.records import DroppedLine, Ingested, Note, Outcome, RawPage, Reason
 from curate.errors import DataError, DiskError
-from curate.interchange import read_lines
+from curate.interchange import check_storable, read_lines
 from curate.model import Document
 from curate.offsets import OffsetMap, to_nfc
 
@@ -257,23 +256,7 @@ def _record(
         raise DataError("the text must be a string")
     if not text.strip():
         raise DataError("the text is empty")
-    _check_metadata(metadata)
+    check_storable(metadata, "the metadata")
     source = origin if isinstance(origin, str) and origin else found.name
-    _check_metadata(source)
+    check_storable(source, "the source")
     return Document.of(text, id=identifier, source=source, metadata=metadata)
-
-
-def _check_metadata(value: Any) -> None:
-    """Refuse what no database keeps, wherever it is nested."""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            waiting += [*item.keys(), *item.values()]
-        elif isinstance(item, list):
-            waiting += item
-        elif isinstance(item, str):
-            if "\0" in item or any(0xD800 <= ord(char) < 0xE000 for char in item):
-                raise DataError("the metadata holds a NUL character or a lone surrogate; remove it")
-        elif isinstance(item, float) and not math.isfinite(item):
-            raise DataError("the metadata holds a number too large to be kept")

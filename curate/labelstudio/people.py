@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from curate.errors import RejectedError, RemoteError, ServerFaultError, UsageError
+from curate.labelstudio.bounded import HEADERS, bound
 from curate.labelstudio.client import LabelStudio, User, base_url_of, is_loopback
 from curate.labelstudio.faults import clean, status_error, transport_error
 
@@ -131,7 +132,7 @@ def token_of(url: str, email: str, password: str) -> str:
         answer = _ask(browser, "GET", "/api/current-user/token")
         try:
             return str(answer.json()["token"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ServerFaultError("Label Studio shows this person no API token") from None
 
 
@@ -141,7 +142,7 @@ def _log_in(browser: httpx.Client, email: str, password: str) -> bool:
     answer = _ask(browser, "GET", "/api/current-user/whoami", allowed=(401, 403))
     try:
         return bool(answer.is_success and answer.json()["email"].lower() == check_email(email))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
 
 
@@ -152,7 +153,12 @@ def _browser(url: str) -> Iterator[httpx.Client]:
 
     base = base_url_of(url)
     with httpx.Client(
-        base_url=base, timeout=60.0, follow_redirects=False, trust_env=not is_loopback(base)
+        base_url=base,
+        timeout=60.0,
+        follow_redirects=False,
+        trust_env=not is_loopback(base),
+        headers=HEADERS,
+        event_hooks={"response": [bound]},
     ) as browser:
         yield browser
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from curate.labelstudio.bounded import HEADERS, bound
 from curate.labelstudio.client import LabelStudio, is_loopback
 
 TRIED_VERSIONS = {
@@ -74,7 +75,12 @@ def _signup(url: str) -> Finding:
     page = f"{url.rstrip('/')}/user/signup/"
     try:
         # a client of its own: our token would count as being logged in
-        with httpx.Client(timeout=15.0, trust_env=not is_loopback(url)) as visitor:
+        with httpx.Client(
+            timeout=15.0,
+            trust_env=not is_loopback(url),
+            headers=HEADERS,
+            event_hooks={"response": [bound]},
+        ) as visitor:
             form = visitor.get(page)
             answer = visitor.post(
                 page,
