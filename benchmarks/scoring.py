@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,18 @@ def main() -> None:
             ]
         )
         row("curate evaluate, everything", whole, used, peak)
+        agreed = command(
+            [sys.executable, "-m", "curate", "agreement", str(gold), str(other), "--json"]
+        )
+        row("curate agreement, everything", *agreed)
+        for name, one, two in crowds(Path(folder)):
+            row(
+                f"  evaluate: {name}",
+                *command(
+                    [sys.executable, "-m", "curate", "evaluate", str(two), "--gold", str(one)]
+                    + ["--json"]
+                ),
+            )
         theirs = {}
         for peer in PEERS:
             answer = subprocess.run(
@@ -79,12 +93,50 @@ def command(arguments: list[str]) -> tuple[float, float, float]:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"curate evaluate ended with {process.returncode}")
+        raise SystemExit(f"{' '.join(arguments[1:4])} ended with {process.returncode}")
     return (
         time.perf_counter() - began,
         usage.ru_utime + usage.ru_stime,
         usage.ru_maxrss / 1024,
     )
+
+
+CROWD = 4000
+
+
+def crowds(folder: Path) -> Iterator[tuple[str, Path, Path]]:
+    """One document whose spans nearly all overlap each other, in three shapes."""
+    rng = random.Random(1)
+    n = CROWD
+
+    def long() -> list[tuple[int, int]]:
+        starts = [rng.randrange(5 * n) for _ in range(n)]
+        return [(start, start + rng.randint(n // 4, 5 * n)) for start in starts]
+
+    shapes = {
+        "4,000 nested": (
+            [(i, 2 * n - i) for i in range(n)],
+            [(i + 1, 2 * n - i + 1) for i in range(n)],
+        ),
+        "4,000 in steps": (
+            [(i, i + 5000) for i in range(n)],
+            [(n + 2 * i, n + 2 * i + 5000) for i in range(n)],
+        ),
+        "4,000 at random": (long(), long()),
+    }
+    for name, sides in shapes.items():
+        text = "word " * (10 * n // 5)
+        paths = []
+        for side, spans in zip(("gold", "other"), sides, strict=True):
+            path = folder / f"{name.split()[-1]}-{side}.jsonl"
+            entities = [
+                {"id": f"e{i}", "start": start, "end": end, "label": "PER"}
+                for i, (start, end) in enumerate(sorted(set(spans)))
+            ]
+            record = {"id": "d", "text": text, "entities": entities, "relations": []}
+            path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+            paths.append(path)
+        yield name, paths[0], paths[1]
 
 
 def paired_test(documents: int) -> float:
