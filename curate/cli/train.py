@@ -37,12 +37,26 @@ def train(
             "say their split in meta.split."
         ),
     ] = "latest",
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Train anew with the settings of this model (NAME, NAME@VERSION, an alias); what "
+            "else is said here wins.",
+            metavar="MODEL",
+        ),
+    ] = None,
     name: Annotated[str, typer.Option(help="The model's name; default: the schema's.")] = "",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="The same seed gives the same bytes; default: 0.", min=0),
+    ] = None,
     extractor: Annotated[
-        str,
-        typer.Option(help="`crf`, or spaCy's own `ner` or `spancat`; each with relations."),
-    ] = "crf",
+        str | None,
+        typer.Option(
+            help="`crf` (the default), or spaCy's own `ner` or `spancat`; each with relations."
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -55,9 +69,12 @@ def train(
         typer.Option(help="Steps of spaCy's own training at most (max_steps).", min=1),
     ] = None,
     rules: Annotated[
-        bool,
-        typer.Option("--rules/--no-rules", help="Give the model the bootstrap rules' tags to see."),
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--rules/--no-rules",
+            help="Give the model the bootstrap rules' tags to see; so by default.",
+        ),
+    ] = None,
     clusters: Annotated[
         int | None,
         typer.Option(help="Word clusters to learn from raw text; default: by its amount.", min=0),
@@ -85,8 +102,11 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a model on gold."""
+    from dataclasses import replace
+
     from curate.errors import ConfigurationError, FindingsError
     from curate.extractors.train import TrainSettings
+    from curate.flows.train import settings_from
     from curate.flows.train import train as run
     from curate.gold.opening import open_gold
 
@@ -95,21 +115,25 @@ def train(
         raise ConfigurationError("there is no such config file", path=config)
     found = open_gold(gold, context.gold)
     schema = found.schema or context.schema
+    said: dict[str, Any] = {
+        "extractor": extractor,
+        "seed": seed,
+        "clusters": clusters,
+        "steps": steps,
+        "config": None if config is None else str(config),
+    }
+    told = {key: value for key, value in said.items() if value is not None} | {"tune": tune}
+    if rules is not None:
+        told["rules"] = None if rules else ""
+    settings = settings_from(context.models, from_) if from_ else TrainSettings()
+    settings = replace(settings, **told)
     result = run(
         found,
         schema,
         context.models,
         TerminalReporter(),
         name=name,
-        settings=TrainSettings(
-            extractor=extractor,
-            seed=seed,
-            rules=None if rules else "",
-            clusters=clusters,
-            config=None if config is None else str(config),
-            steps=steps,
-            tune=tune,
-        ),
+        settings=settings,
         raw=[] if clusters == 0 else context.raw_texts(),
         auto=margin if auto else None,
     )

@@ -52,11 +52,17 @@ def train_curve(
             help="Documents to come; default: 100, or a doubling where there are fewer.", min=1
         ),
     ] = None,
-    extractor: Annotated[str, typer.Option(help="`crf`, `ner` or `spancat`.")] = "crf",
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", help="Train with the settings of this model.", metavar="MODEL"),
+    ] = None,
+    extractor: Annotated[
+        str | None, typer.Option(help="`crf` (the default), `ner` or `spancat`.")
+    ] = None,
     rules: Annotated[
-        bool,
+        bool | None,
         typer.Option("--rules/--no-rules", help="Give the model the bootstrap rules' tags to see."),
-    ] = True,
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -66,8 +72,11 @@ def train_curve(
     as_json: JsonOption = False,
 ) -> None:
     """Say how F1 grows with gold, what more documents would bring, and of which label."""
+    from dataclasses import replace
+
     from curate.errors import UsageError
     from curate.extractors.train import TrainSettings
+    from curate.flows.train import settings_from
     from curate.flows.train_curve import CurveOptions, write_report
     from curate.flows.train_curve import train_curve as run
     from curate.gold.opening import open_gold
@@ -78,6 +87,11 @@ def train_curve(
     except ValueError:
         raise UsageError(f"--shares is {shares!r}; write numbers such as 0.1,0.3,1") from None
     reporter = TerminalReporter()
+    settings = settings_from(context.models, from_) if from_ else TrainSettings()
+    if extractor is not None:
+        settings = replace(settings, extractor=extractor)
+    if rules is not None:
+        settings = replace(settings, rules=None if rules else "")
     found = open_gold(gold, context.gold)
     result = run(
         found,
@@ -86,7 +100,7 @@ def train_curve(
         context.state / "train-curve",
         reporter,
         CurveOptions(shares=parts, repeats=seeds, seed=seed, on=on, more=more),
-        settings=TrainSettings(extractor=extractor, rules=None if rules else ""),
+        settings=settings,
         raw=context.raw_texts(),
     )
     if output is not None:

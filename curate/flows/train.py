@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,6 +144,26 @@ def train(
     return replace(done, promotion=found)
 
 
+def settings_from(models: Path, reference: str) -> TrainSettings:
+    """The settings that a model of the workspace was trained with, tuned ones among them.
+
+    Raises UsageError where there is no such model, or its config file is not known any more.
+    """
+    found = _models.find(models, reference)
+    if found is None:
+        known = ", ".join(card.reference for _, card in _models.cards(models)) or "none yet"
+        raise UsageError(f"--from {reference!r} is no model of this workspace; there are: {known}")
+    used = found[1].settings
+    if used.get("config"):
+        raise UsageError(
+            f"{found[1].reference} was trained by a spaCy config ({used['config']['file']}); "
+            "name that file with --config instead"
+        )
+    told = dict(used.get("asked", used)) | dict(used.get("tuning", {}).get("chosen", {}))
+    names = {field.name for field in fields(TrainSettings)} - {"tune", "config"}
+    return TrainSettings(**{key: value for key, value in told.items() if key in names})
+
+
 def _train(
     gold: GoldSet,
     schema: LabelSchema,
@@ -230,7 +250,7 @@ def _train(
                 },
                 settings=dict(done.settings)
                 | ({} if tuned is None else {"tuning": tuned.as_json()})
-                | {"versions": versions()},
+                | {"asked": asdict(chosen) | {"config": None}, "versions": versions()},
                 scores=scores,
                 counts=_counts(splits) | dict(done.counts),
                 notes=(*notes, *done.notes),

@@ -49,6 +49,9 @@ def test_training_promotes_by_the_rule_or_says_why_not(
     assert "edits per gold entity" in second.out
     again = curate(*at, "train", "--gold", gold, "--auto", "--json")
     assert (again.code, again.json["trained"]) == (0, False)
+    same = curate(*at, "train", "--gold", gold, "--from", "tiny@2", "--json")
+    assert (same.json["trained"], same.json["model"]["reference"]) == (False, "tiny@2")
+    assert curate(*at, "train", "--gold", gold, "--from", "nobody").code == 2
     assert curate(*at, "train", "--gold", other, "--auto").code == 3
     assert curate(*at, "models", "promote", "tiny@2", "--gold", gold, "--force", " ").code == 2
     forced = curate(*at, "models", "promote", "tiny@2", "--gold", gold, "--force", "we agreed")
