@@ -78,12 +78,12 @@ _NAMES = {
         r"|abonn\w*|paywall|signup|promo\w*|optin|ads?|adv|advert\w*|adslot|adunit|adbox|adsense"
         r"|adsbygoogle|annonces?|pubs?|publicites?|sponsor\w*|banner\w*|bannieres?|dfp|gpt|footer\w*"
         r"|colophon|poll|sondage|votes?|survey|quiz|follow\w*|suivre|ratings?|login|modal|popup|popin|overlay|lightbox|tooltip|print"
-        r"|printfriendly|disclaimer|widget\w*|tags|taglist|keywords"
+        r"|printfriendly|disclaimer|bio|biographie|also|aussi|readmore|seealso|rel|ticker|bandeau|widget\w*|tags|taglist|keywords"
     ),
     Kind.CREDIT: re.compile(r"copyright|credits?|photocredit|photographer|photographe"),
     Kind.META: re.compile(
         r"meta|byline|authors?|auteurs?|date|dates|posted|timestamp|dateline|published|infos?|views|vues?"
-        r"|kicker|surtitre|eyebrow|rubrique|category|categorie|readingtime"
+        r"|kicker|surtitre|eyebrow|rubrique|category|categorie|badge|labels?|tag|readingtime"
     ),
     Kind.LEAD: re.compile(
         r"chapo\w*|chapeau|standfirst|lead|lede|intro\w*|subtitle|subheading|soustitre|dek|deck"
@@ -94,6 +94,7 @@ _NAMED = ("class", "id", "role", "data-role")
 _NAMELESS = _tags("html body main article")
 _PART_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _ROLES = _tags("navigation banner complementary contentinfo search dialog alert")
+_ABOUT_AUTHOR = re.compile(r"(?:author|auteur)s?[-_]?(?:box|bio|card|desc|about|profile)", re.I)
 _INLINE_ASIDES = _tags("span small em i cite b font")
 
 
@@ -110,7 +111,7 @@ def _kind(tag: str, attrs: list[tuple[str, str | None]]) -> Kind | None:
 @lru_cache(maxsize=4096)
 def _kind_of_names(names: str) -> Kind | None:
     parts = [part.lower() for part in _PART_OF_NAME.findall(names)]
-    if any(part in _ROLES for part in names.split()):
+    if _ABOUT_AUTHOR.search(names) or any(part in _ROLES for part in names.split()):
         return Kind.FURNITURE
     for kind, pattern in _NAMES.items():
         if any(pattern.fullmatch(part) for part in parts):
@@ -231,6 +232,7 @@ class _Reader(PatientParser):
         elif tag in _INLINE_ASIDES and self.current is None and self.in_picture():
             # A caption and a credit side by side in a picture's box are two lines.
             self.alone.add(self.serial)
+            self.captions.add(self.serial)
         kind = _kind(tag, attrs) if attrs else None
         if kind is not None:
             self.kinds[self.serial] = kind
@@ -421,6 +423,11 @@ def _rows(blocks: list[Block]) -> list[Block]:
             for cells in rows.values()
             if len(cells) > 1 and all(len(members) == 1 for members in cells.values())
         ]
+        # Where paragraphs stand beside names and not beside dates or figures, they are posts.
+        told = sum(any(blocks[i].prose for i in row) for row in data)
+        dated = sum(any(char.isdigit() for char in blocks[row[0]].text) for row in data)
+        if 2 * told > len(data) and 2 * dated < len(data):
+            continue
         if len(data) >= _TABLE_ROWS and 3 * len(data) >= 2 * len(rows):
             joined |= {members[0]: members for members in data}
     if not joined:

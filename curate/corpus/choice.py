@@ -18,10 +18,13 @@ _NEAR = 4
 _NAME_WORDS = 3
 _FOUND = 0.4
 """With less of the page's prose than this, what was extracted is not taken for the article."""
+_CORE = 0.75
+"""Of the paragraphs found, so much stands together: the others may be a notice or a footer."""
 _NAMED = 0.3
 """An element named like furniture that holds more of the article than this is none."""
 _META_WORDS = 25
 _TAIL_WORDS = 15
+_SENTENCE_WORDS = 6
 
 
 def choose(page: Page, covered: list[int]) -> list[bool]:
@@ -40,7 +43,12 @@ def choose(page: Page, covered: list[int]) -> list[bool]:
         chosen[i] = chosen[i] and not aside
     anchors = [i for i, block in enumerate(blocks) if chosen[i] and block.prose]
     if not anchors:
+        anchors = [i for i, b in enumerate(blocks) if not furniture[i] and _is_sentence(b)]
+    if not anchors:
         return chosen
+    for i in anchors:
+        chosen[i] = True
+    anchors = _core(blocks, anchors)
     anchors = _siblings(blocks, chosen, furniture, anchors)
     low, high = anchors[0], anchors[-1]
     loose = _loose_cells(blocks, anchors)
@@ -54,7 +62,7 @@ def choose(page: Page, covered: list[int]) -> list[bool]:
         if chosen[i]:
             # A box beside the text, or a name above its title, that was extracted with it.
             between = i <= high if title is None else title <= i <= high
-            chosen[i] = inside or between or block.caption or block.prose
+            chosen[i] = inside or between or block.caption or (block.prose and i > high)
         elif block.caption:
             chosen[i] = inside or top < i < high
         elif low < i < high:
@@ -63,6 +71,16 @@ def choose(page: Page, covered: list[int]) -> list[bool]:
             chosen[i] = _leads(block, inside)
     _choose_tail(blocks, chosen, furniture, high, home)
     return chosen
+
+
+def _is_sentence(block: Block) -> bool:
+    """Short prose: captions of a gallery, where a page has nothing longer."""
+    return (
+        len(block.text.split()) >= _SENTENCE_WORDS
+        and block.text.rstrip("»”\"')\u00a0\u202f ").endswith((".", "!", "?", "…"))
+        and not block.linking
+        and not block.within(FURNITURE)
+    )
 
 
 def _found(blocks: list[Block], chosen: list[bool]) -> bool:
@@ -128,6 +146,20 @@ def _is_meta(block: Block) -> bool:
     return not block.prose and len(block.text.split()) <= _META_WORDS
 
 
+def _core(blocks: list[Block], anchors: list[int]) -> list[int]:
+    """The paragraphs in the innermost element that holds most of what the anchors say."""
+    sizes: dict[int, int] = {}
+    total = 0
+    for i in anchors:
+        total += len(blocks[i].text)
+        for serial, _ in blocks[i].path[:-1]:
+            sizes[serial] = sizes.get(serial, 0) + len(blocks[i].text)
+    # Serial numbers grow inwards, so the largest is the innermost.
+    main = max((serial for serial, size in sizes.items() if size >= _CORE * total), default=0)
+    core = [i for i in anchors if any(serial == main for serial, _ in blocks[i].path)]
+    return core or anchors
+
+
 def _siblings(
     blocks: list[Block], chosen: list[bool], furniture: list[bool], anchors: list[int]
 ) -> list[int]:
@@ -136,7 +168,7 @@ def _siblings(
     for i, block in enumerate(blocks):
         if not chosen[i] and not furniture[i] and block.parent in parents and block.prose:
             chosen[i] = True
-    return [i for i, block in enumerate(blocks) if chosen[i] and block.prose]
+    return [i for i, block in enumerate(blocks) if chosen[i] and block.prose] or anchors
 
 
 def _loose_cells(blocks: list[Block], anchors: list[int]) -> set[int]:
@@ -186,24 +218,35 @@ def _choose_title(page: Page, chosen: list[bool], furniture: list[bool], low: in
         if not found:
             continue
         near = low - found[-1] <= _NEAR
-        if level == "h1" and not near and len(blocks[found[-1]].text.split()) <= _NAME_WORDS:
-            second = [
-                i
-                for i in range(max(0, low - _NEAR), low)
-                if blocks[i].within(frozenset({"h2"}))
-                and not furniture[i]
-                and len(blocks[i].text.split()) > _NAME_WORDS
-            ]
-            if second:
+        if level == "h1" and len(blocks[found[-1]].text.split()) <= _NAME_WORDS:
+            second = _second_title(page, furniture, low, near)
+            if second is not None:
                 chosen[found[-1]] = False
-                chosen[second[-1]] = True
-                return second[-1]
+                chosen[second] = True
+                return second
         if not any(chosen[i] for i in found) and (level == "h1" or near):
             chosen[found[-1]] = True
         if level == "h1" or near:
             return max((i for i in found if chosen[i]), default=None)
         break
     return _named_title(page, chosen, furniture, low)
+
+
+def _second_title(page: Page, furniture: list[bool], low: int, near: bool) -> int | None:
+    """A heading right above the article where the first level is the site's name: farther away,
+    or not the one that the page's <title> repeats."""
+    title = _key(page.title)
+    for i in range(low - 1, max(-1, low - 1 - _NEAR), -1):
+        block = page.blocks[i]
+        if furniture[i] or len(block.text.split()) <= _NAME_WORDS:
+            continue
+        repeated = block.within(_LOWER) and _key(block.text) in title
+        if repeated or (not near and block.within(frozenset({"h2"}))):
+            return i
+    return None
+
+
+_LOWER = frozenset({"h2", "h3", "h4"})
 
 
 def _named_title(page: Page, chosen: list[bool], furniture: list[bool], low: int) -> int | None:

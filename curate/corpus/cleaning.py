@@ -28,6 +28,7 @@ from curate.corpus.segments import (
     by_itself,
     is_button,
     is_byline,
+    is_listing,
     split,
 )
 from curate.offsets import OffsetMap, Piece
@@ -97,14 +98,26 @@ def _at_edges(segments: list[Segment], first: int, last: int, words: Words) -> N
         head, tail = i < first, i > last
         if is_byline(segment, words, head or tail, head):
             segment.reason = Reason.BYLINE
-        elif (head or tail) and segment.score >= _needed(segment):
+        elif (head or tail) and (segment.score >= _needed(segment) or _is_contact(segment)):
             segment.reason = Reason.FORM
         elif (head or tail) and words.rubrics.fullmatch(segment.folded.strip(" -:|>")):
             segment.reason = Reason.RUBRIC
         elif (head or tail) and segment.words > 1 and is_button(segment.folded, words):
             segment.reason = Reason.FORM  # "Qui sommes-nous ?"
+        elif (head or tail) and is_listing(segment):
+            segment.reason = Reason.MENU
         elif tail and _is_command(segment, words):
             segment.reason = Reason.FORM
+
+
+_PHONE = re.compile(
+    r"\b(?:tel|telephone|phone|fax|sms|whatsapp|gsm|mobile|mob)\b[^\d]{0,12}[+\d][\d .()/-]{3,}"
+)
+
+
+def _is_contact(segment: Segment) -> bool:
+    """Whether a short line says where to call."""
+    return segment.words <= 25 and bool(_PHONE.search(segment.folded))
 
 
 def _is_command(segment: Segment, words: Words) -> bool:

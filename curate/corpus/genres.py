@@ -140,11 +140,14 @@ def chronologies(segments: list[Segment], first: int, last: int, words: Words) -
         i
         for i in range(max(first - 1, 0), last)
         if segments[i].reason in (Reason.BYLINE, Reason.FORM)
-        and (_is_day(segments[i], words) or _YEAR.match(segments[i].text))
+        and (_YEAR.match(segments[i].text) or _is_day(segments[i], words))
         and segments[i + 1].reason is None
-        and (i <= first or segments[i - 1].reason is None)
+        and not (i and _is_name(segments[i - 1]))
     ]
     inside = [i for i in heads if i > first]
+    for i in inside:
+        if _CLOCK.fullmatch(segments[i].folded):  # of a live page
+            segments[i].reason, segments[i].cell = None, True
     if len(inside) < 2:
         return
     shapes = {_date_shape(segments[i].folded, words) for i in inside}
@@ -153,8 +156,18 @@ def chronologies(segments: list[Segment], first: int, last: int, words: Words) -
             segments[i].reason, segments[i].cell = None, True
 
 
+def _is_name(segment: Segment) -> bool:
+    """Whether a line may name who wrote what stands under the date below it."""
+    small = segment.words <= 3 and not segment.sentence
+    return small and segment.reason in (None, Reason.COMMENTS)
+
+
 def _is_day(segment: Segment, words: Words) -> bool:
-    return is_dateline(segment.folded, words) and not _CLOCK.search(segment.folded)
+    published = words.bylines.match(segment.folded) or words.posted.match(segment.folded)
+    if _CLOCK.fullmatch(segment.folded):
+        return True
+    counted = words.counters.search(segment.folded) and not _CLOCK.search(segment.folded)
+    return is_dateline(segment.folded, words) and not published and not counted
 
 
 def _date_shape(folded: str, words: Words) -> str:
@@ -195,7 +208,7 @@ def posts(segments: list[Segment], first: int, words: Words) -> None:
         segment.reason = segment.reason or Reason.COMMENTS
 
 
-def _stamp(segments: list[Segment], i: int, words: Words) -> str:
+def _stamp(segments: list[Segment], i: int, words: Words, clock: bool = True) -> str:
     """The kind of stamp that a segment is: "posted" ("Posté le …"), "under" a name, "named"
     ("Sam, le …"), "said" ("Sam a écrit :"); "" for none."""
     segment = segments[i]
@@ -206,7 +219,7 @@ def _stamp(segments: list[Segment], i: int, words: Words) -> str:
         return "said" if segment.words <= 4 else ""
     named = words.months.search(folded) or _IN_YEAR.search(folded)
     dated = bool(_DATE.search(folded)) or (bool(named) and bool(re.search(r"\d", folded)))
-    if not dated or not _CLOCK.search(folded):
+    if not dated or (clock and not _CLOCK.search(folded)):
         return ""
     posted = words.posted.match(folded)
     if words.bylines.match(folded) and not posted:
@@ -230,7 +243,7 @@ def _stamp(segments: list[Segment], i: int, words: Words) -> str:
 
 def signed(segments: list[Segment], i: int, words: Words) -> bool:
     """Whether a segment is a reader's stamp."""
-    return bool(_stamp(segments, i, words))
+    return bool(_stamp(segments, i, words, clock=False))
 
 
 def _signatures(segments: list[Segment]) -> None:
@@ -245,18 +258,25 @@ def _signatures(segments: list[Segment]) -> None:
             later.reason = Reason.BESIDE
 
 
+_ABOVE = frozenset({Reason.MENU, Reason.URL, Reason.LANGUAGE})
+
+
 def names(segments: list[Segment], first: int) -> None:
     """Drop the site's name: short lines above the first menu, where a longer one, the title,
     follows it."""
     menu = [
         i
         for i, s in enumerate(segments[: max(first, 0)])
-        if s.reason is Reason.MENU or (s.reason is Reason.FORM and len(_BARS.findall(s.text)) > 1)
+        if s.reason in _ABOVE or (s.reason is Reason.FORM and len(_BARS.findall(s.text)) > 1)
     ]
     if not menu:
         return
     above = [i for i in range(menu[0]) if segments[i].reason is None]
-    titles = [s.words for s in segments[menu[0] : first] if s.reason is None]
+    titles = [
+        s.words
+        for i, s in enumerate(segments[: first + 1])
+        if i > menu[0] and s.reason is None and (i < first or s.words <= HEADLINE_WORDS)
+    ]
     if not titles or not above:
         return
     for i in above:

@@ -34,6 +34,7 @@ URL = re.compile(
 _BRACKETED = re.compile(r"^(?:\s*\[[^\[\]]{0,40}\]\s*)+$")
 _RATED = re.compile(r"(?:[\[(]\s?\d\s?[\])]\s*){3,}")
 _SENTENCES = re.compile(r"(?<=[.!?…])\s+")
+_DASH = re.compile(rf"(?<!{_SPACE}){_SPACE}+[–—-]{_SPACE}+")
 _HANDLE = re.compile(r"(?<!\w)@\w+")
 _COPYRIGHT = re.compile(r"^\W*(?:©|\(c\)|copyright)", re.IGNORECASE)
 NUMBER = re.compile(r"\d+")
@@ -117,6 +118,8 @@ def _segment(number: int, offset: int, text: str, words: Words) -> Segment:
     weak = {m.group() for m in words.hints.finditer(speech)}
     reader = bool(words.readers.search(speech))
     count = len(WORD.findall(text))
+    if strong and count > 12 and _asides(speech, words) == 1:
+        strong = False
     # An address or a handle in a short line invites the reader, too.
     address = count <= 15 and bool(URL.search(text))
     return Segment(
@@ -157,6 +160,17 @@ def _menu(segments: list[Segment]) -> None:
                 return
 
 
+def is_listing(segment: Segment) -> bool:
+    """Whether dashes part four or more short names: "Une - Foot - Voile - Contact"."""
+    parts = _DASH.split(segment.text)
+    return (
+        len(parts) > MENU_SEGMENTS
+        and not segment.sentence
+        and all(len(WORD.findall(part)) <= 3 for part in parts)
+        and not NUMBER.search(segment.text)
+    )
+
+
 def _is_paragraph(segment: Segment) -> bool:
     """Whether a segment is more than the headline of another article: two sentences, or long."""
     ends = len(re.findall(r"[.!?…]['\"»”’)]*(?=\s|$)", segment.text))
@@ -176,7 +190,9 @@ def by_itself(segments: list[Segment], words: Words) -> None:
         elif _RATED.search(segment.text) and segment.words <= 12:
             segment.reason = Reason.FORM
         elif _BRACKETED.match(segment.text) and segment.words <= 8:
-            segment.reason = Reason.MENU
+            # One in brackets may be said of a transcript: "[Jingle]".
+            if segment.text.count("[") > 1 or is_button(folded, words) or segment.score:
+                segment.reason = Reason.MENU
         elif is_dateline(folded, words):
             segment.reason = Reason.BYLINE
         elif _is_form(segment, words):
@@ -207,17 +223,23 @@ def _is_form(segment: Segment, words: Words) -> bool:
 
 
 def _mostly_form(segment: Segment, words: Words) -> bool:
-    """Whether the sentences that hold words of forms are most of a line: "Sport. Sebha bat Koufra
-    deux à un. Merci de votre fidélité." is spoken."""
+    """Whether the sentences that hold words of forms are most of a line."""
     parts = _SENTENCES.split(fold(_QUOTED.sub(" ", UNSEEN.sub("", segment.text))))
     if len(parts) < 2:
         return True
-    form = sum(
-        len(part.split())
-        for part in parts
-        if words.forms.search(part) or words.readers.search(part) or words.hints.search(part)
-    )
+    form = sum(len(part.split()) for part in parts if _form_like(part, words))
     return 2 * form >= sum(len(part.split()) for part in parts)
+
+
+def _form_like(part: str, words: Words) -> bool:
+    return any(p.search(part) for p in (words.forms, words.readers, words.hints))
+
+
+def _asides(folded: str, words: Words) -> int:
+    """Of three sentences or more, how many are like forms: one is an aside, as in "Sport. Sebha bat
+    Koufra deux à un. Merci de votre fidélité."; 0 for fewer sentences."""
+    parts = _SENTENCES.split(folded)
+    return sum(_form_like(part, words) for part in parts) if len(parts) > 2 else 0
 
 
 def is_button(folded: str, words: Words) -> bool:
@@ -271,7 +293,7 @@ def is_byline(segment: Segment, words: Words, edge: bool, head: bool = False) ->
     return edge and not segment.sentence and len(rest.split()) <= 7
 
 
-_PARTS = re.compile(r"\s*[|·•]\s*|\s+[/–—-]\s+")
+_PARTS = re.compile(r"(?:(?<!\s)\s+)?[|·•]\s*|(?<!\s)\s+[/–—-]\s+")
 _PLACED = re.compile(r"^[^\W\d_][\w'’-]*(?: [^\W\d_][\w'’-]*){0,2} ?[,:–—-] (?:le )?(?=\w)")
 
 
@@ -313,7 +335,7 @@ def _is_credit(segment: Segment, words: Words) -> bool:
     return bool(rest.strip(" .:/-–©")) and not spoken
 
 
-_AGENCY = re.compile(r"^(?:[A-Z][\w.'’-]*\s?){1,4}/\s?[A-Z]{2,6}$")
+_AGENCY = re.compile(r"^(?:[A-Z][\w.'’-]*+\s?){1,4}/\s?[A-Z]{2,6}$")
 _PICTURE = re.compile(r"^[^:©/.]{1,25}(?:[:©/]|\.(?= ))\s*(?:[:©]\s*)?")
 
 
