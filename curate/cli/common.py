@@ -102,6 +102,11 @@ class Context:
         return self.workspace / "models"
 
     @property
+    def gazetteers(self) -> Path:
+        """The folder of the user's lists of names, beside the schema."""
+        return (self.workspace / self.settings.corpus.schema_file).parent / "gazetteers"
+
+    @property
     def database_url(self) -> str:
         """CURATE_DATABASE_URL, or SQLite in the workspace."""
         from curate.store.engine import sqlite_url

@@ -19,6 +19,7 @@ from typing import Any
 
 from curate.errors import DataError
 from curate.extractors.calibration import Curve
+from curate.extractors.ensemble import Mention, Scored, Voice
 from curate.extractors.features import (
     OUTSIDE,
     Text,
@@ -28,19 +29,13 @@ from curate.extractors.features import (
     token_features,
 )
 from curate.extractors.gazetteers import NO_NAMES, NameLists
-
-CLEARLY = 0.8
-"""A rule counts for this share of its precision where it contradicts the model."""
-
-Mention = tuple[int, int, str]
-"""``(first token, end token, label)``."""
+from curate.model import digest_of
 
 
 @dataclass(frozen=True)
 class CrfSettings:
     """``c1`` and ``c2`` weigh the L1 and L2 penalties; ``swaps`` copies of each sentence get their
-    mentions swapped for others of the label; ``min_level`` mentions make a nesting level; rules of
-    the precision ``trust`` speak where the model is silent."""
+    mentions swapped for others of the label; ``min_level`` mentions make a nesting level."""
 
     c1: float = 0.03
     c2: float = 0.05
@@ -49,19 +44,7 @@ class CrfSettings:
     gazetteer: bool = True
     consistency: bool = True
     min_level: int = 5
-    trust: float = 0.85
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A mention with its calibrated confidence."""
-
-    first: int
-    end: int
-    label: str
-    score: float
-    raw: float
 
 
 class Gazetteer:
@@ -140,14 +123,17 @@ class CrfModel:
         self.gazetteer = Gazetteer()
         self.parts: dict[str, float] = {}
         self.curve = Curve()
-        self.trusted: dict[str, tuple[str, float]] = {}
-        """A precise rule's label → the label it stands for and that precision."""
+        self.voices: dict[str, Voice] = {}
+        """The stacked rules that speak where the model is silent."""
         self.left_out = 0
+        self.taught: tuple[str, ...] = ()
+        """The beginnings of the digests of the texts that were learned from."""
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         state.pop("_taggers", None)
         state.pop("_words", None)
+        state.pop("_weighted", None)
         return state
 
     @cached_property
@@ -164,6 +150,14 @@ class CrfModel:
             tagger.open_inmemory(model)
             taggers.append(tagger)
         return taggers
+
+    @cached_property
+    def _weighted(self) -> list[WordFeatures]:
+        """The features of words for each level: those that its model has weights for."""
+        return [
+            WordFeatures(self.clusters, frozenset(tagger.info().attributes))
+            for tagger in self._taggers
+        ]
 
     @property
     def labels(self) -> list[str]:
@@ -182,6 +176,7 @@ class CrfModel:
         self.left_out = sum(
             len(m) - sum(map(len, by_level)) for (_, m), by_level in zip(gold, levels, strict=True)
         )
+        self.taught = tuple(sorted(digest_of(text.text)[:16] for text, _ in gold))
         self.gazetteer = Gazetteer()
         for text, mentions in gold:
             self.gazetteer.learn(text.words, mentions)
@@ -195,6 +190,7 @@ class CrfModel:
             above = [by[level - 1] if 0 < level <= len(by) else [] for by in levels]
             self.layers.append(self._train_level(level, [t for t, _ in gold], wanted, above))
         self.__dict__.pop("_taggers", None)
+        self.__dict__.pop("_weighted", None)
 
     def _train_level(
         self,
@@ -298,7 +294,7 @@ class CrfModel:
         upper: list[str] | None = None
         for level, tagger in enumerate(self._taggers):
             only = [s for s in text.sentences if _worth(upper, *s)] if level else None
-            features = token_features(_under(text, upper), known, self._words, only)
+            features = token_features(_under(text, upper), known, self._weighted[level], only)
             here: list[tuple[Mention, float]] = []
             for a, b in text.sentences if only is None else only:
                 for first, end, label in mentions_of(tagger.tag(features[a:b])):
@@ -309,45 +305,6 @@ class CrfModel:
             found += [Scored(*m, round(self.curve(raw), 4), raw) for m, raw in here]
             upper = tags
         return found
-
-    def learn_trust(self, documents: Sequence[tuple[Sequence[Mention], Sequence[Mention]]]) -> None:
-        """From ``(rules' mentions, gold)``: which rules may speak where the model is silent."""
-        right: dict[str, Counter[str]] = defaultdict(Counter)
-        total: Counter[str] = Counter()
-        for said, gold in documents:
-            by_span = {(a, b): label for a, b, label in gold}
-            for a, b, label in said:
-                total[label] += 1
-                if (a, b) in by_span:
-                    right[label][by_span[(a, b)]] += 1
-        self.trusted = {}
-        for label in sorted(right):
-            best = min(right[label], key=lambda k: (-right[label][k], k))
-            precision = right[label][best] / total[label]
-            if total[label] >= 10 and precision >= self.settings.trust:
-                self.trusted[label] = (best, round(precision, 4))
-
-    def supplement(self, found: Sequence[Scored], said: Sequence[Mention]) -> list[Scored]:
-        """The mentions with those of trusted rules added where the model is silent, inside a
-        longer one of both, or clearly less sure than the rule."""
-        kept = list(found)
-        spans = {(a, b) for a, b, _ in said}
-        for a, b, label in sorted(said, key=lambda m: (m[0] - m[1], m[0], m[2])):
-            if label not in self.trusted or any((m.first, m.end) == (a, b) for m in kept):
-                continue
-            name, precision = self.trusted[label]
-            in_the_way = [
-                m
-                for m in kept
-                if m.first < b
-                and a < m.end
-                and not (m.first <= a and b <= m.end and (m.first, m.end) in spans)
-            ]
-            if all(m.raw < precision * CLEARLY for m in in_the_way):
-                score = round(precision * CLEARLY, 4)
-                kept = [m for m in kept if m not in in_the_way]
-                kept.append(Scored(a, b, name, score, score))
-        return kept
 
     def _consistent(
         self, text: Text, found: list[tuple[Mention, float]]
@@ -397,13 +354,14 @@ class CrfModel:
             "parts": self.parts,
             "curve": [list(point) for point in self.curve.points],
             "left_out": self.left_out,
-            "trusted": {name: list(pair) for name, pair in self.trusted.items()},
+            "voices": {key: asdict(voice) for key, voice in self.voices.items()},
         }
         files = {f"level{i}.crfsuite": model for i, model in enumerate(self.layers)}
         for name, value in (
             ("crf.json", meta),
             ("gazetteer.json", self.gazetteer.as_rows()),
             ("clusters.json", self.clusters),
+            ("taught.json", self.taught),
             ("names.json", {"language": self.names.language, "kinds": self.names.kinds}),
         ):
             files[name] = json.dumps(value, ensure_ascii=False, sort_keys=True).encode("utf-8")
@@ -426,7 +384,8 @@ class CrfModel:
             model.parts = meta["parts"]
             model.curve = Curve(tuple((x, y) for x, y in meta["curve"]))
             model.left_out = meta["left_out"]
-            model.trusted = {name: (label, p) for name, (label, p) in meta["trusted"].items()}
+            model.taught = tuple(json.loads(files["taught.json"]))
+            model.voices = {key: Voice(**voice) for key, voice in meta["voices"].items()}
             model.gazetteer = Gazetteer.from_rows(json.loads(files["gazetteer.json"]))
         except (KeyError, TypeError, ValueError):
             raise DataError("the files of this crf_ner are damaged; train it again") from None

@@ -7,7 +7,7 @@ documents, the tags of the stacked rules, and how the same word stands elsewhere
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from curate.offsets import Span
@@ -68,15 +68,12 @@ class Word:
         "shape",
     )
 
-    def __init__(self, word: str, clusters: Mapping[str, str]) -> None:
+    def __init__(self, word: str, clusters: Mapping[str, str], known: Set[str] | None) -> None:
         self.lower = lower = word.lower()
         self.shape = shape = shape_of(word)
         own = [f"w={lower}", f"s={shape}"]
-        self.before = [f"-w={lower}", f"-s={shape}"]
-        self.after = [f"+w={lower}", f"+s={shape}"]
-        self.second_before = (f"-2w={lower}", f"-2s={shape}")
-        self.second_after = (f"+2w={lower}", f"+2s={shape}")
-        self.around = (f"d-{lower}", f"d+{lower}")
+        before = [f"-w={lower}", f"-s={shape}"]
+        after = [f"+w={lower}", f"+s={shape}"]
         for n in range(1, 5):
             if len(lower) > n:
                 own.append(f"p{n}={lower[:n]}")
@@ -91,25 +88,38 @@ class Word:
         if cluster is not None:
             for size in (1, 2, len(cluster)):
                 own.append(f"c{size}={cluster[:size]}")
-            self.before.append(f"-c={cluster}")
-            self.after.append(f"+c={cluster}")
-        self.own = own
+            before.append(f"-c={cluster}")
+            after.append(f"+c={cluster}")
+        self.own = _among(own, known)
+        self.before = _among(before, known)
+        self.after = _among(after, known)
+        self.second_before = _among([f"-2w={lower}", f"-2s={shape}"], known)
+        self.second_after = _among([f"+2w={lower}", f"+2s={shape}"], known)
+        self.around = (_among([f"d-{lower}"], known), _among([f"d+{lower}"], known))
+
+
+def _among(features: list[str], known: Set[str] | None) -> list[str]:
+    return features if known is None else [f for f in features if f in known]
 
 
 class WordFeatures:
-    """The features of words by themselves, made once for each."""
+    """The features of words by themselves, made once for each.
 
-    def __init__(self, clusters: Mapping[str, str]) -> None:
+    ``known`` are the features that a trained model has weights for; no others are made.
+    """
+
+    def __init__(self, clusters: Mapping[str, str], known: Set[str] | None = None) -> None:
         self.clusters = clusters
+        self.known = known
         self._made: dict[str, Word] = {}
 
     def of(self, word: str) -> Word:
-        known = self._made.get(word)
-        if known is None:
+        made = self._made.get(word)
+        if made is None:
             if len(self._made) > 200_000:
                 self._made.clear()
-            self._made[word] = known = Word(word, self.clusters)
-        return known
+            self._made[word] = made = Word(word, self.clusters, self.known)
+        return made
 
 
 def token_features(
@@ -126,7 +136,7 @@ def token_features(
     features: list[list[str]] = [[] for _ in text.words] if only is not None else []
     if not wanted:
         return features
-    of = words.of
+    of, weighted = words.of, words.known
     made = [of(word) for word in text.words]
     elsewhere = _elsewhere(text, made)
     edge = of(_EDGE)
@@ -146,11 +156,6 @@ def token_features(
             lower = here.lower
             before = one.lower
             row = [
-                *here.own,
-                *one.before,
-                *after.after,
-                *two.second_before,
-                *second.second_after,
                 f"-w|w={before}|{lower}",
                 f"w|+w={lower}|{after.lower}",
                 f"-2-1={two.lower}|{before}",
@@ -172,6 +177,13 @@ def token_features(
             more = elsewhere.get(i)
             if more is not None:
                 row += more
+            if weighted is not None:
+                row = [feature for feature in row if feature in weighted]
+            row += here.own
+            row += one.before
+            row += after.after
+            row += two.second_before
+            row += second.second_after
             rows.append(row)
             two, one, here, after = one, here, after, second
         if only is None:
@@ -206,8 +218,8 @@ def _elsewhere(text: Text, made: Sequence[Word]) -> dict[int, list[str]]:
                 row.append("d:inside")
             for j in here[:4]:
                 if j != i:
-                    row.append(made[j - 1].around[0] if j else "d-" + _EDGE)
-                    row.append(made[j + 1].around[1] if j < last else "d+" + _EDGE)
+                    row += made[j - 1].around[0] if j else ["d-" + _EDGE]
+                    row += made[j + 1].around[1] if j < last else ["d+" + _EDGE]
                     for n, layer in enumerate(text.stack):
                         if layer[j] != OUTSIDE:
                             row.append(f"d{n}{layer[j]}")

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import ConfigurationError, DataError
 from curate.extractors.bootstrap import Bootstrap
+from curate.extractors.gazetteers import read_lists, shipped
 from curate.extractors.rules import available
 from curate.interchange import canonical_json, dump_line
 from curate.model import Annotation, Document, Source
 from curate.schema import LabelSchema
 
 if TYPE_CHECKING:
+    from curate.extractors.models import Card
+    from curate.extractors.stacking import ModelStack
     from curate.gold.items import GoldDocument
 
 LITTLE = 5
@@ -39,8 +42,8 @@ class TrainSettings:
     bounds the latter two.  ``config``: a spaCy training config instead.  ``rules``: the bootstrap
     data to stack, None: those for the schema, where there are any; empty: none.  ``clusters``: how
     many word clusters, None: by the amount of text.  ``c1`` and ``c2``: the CRF's penalties, None:
-    the component's own.  ``tune``: choose ``c1``, ``c2``, ``window`` and ``l2``
-    (:mod:`curate.extractors.tuning`).
+    the component's own.  ``names``: use the lists of names that ship for the language.  ``tune``:
+    choose ``c1``, ``c2``, ``window`` and ``l2`` (:mod:`curate.extractors.tuning`).
     """
 
     extractor: str = "crf"
@@ -52,9 +55,96 @@ class TrainSettings:
     l2: float = 2.0
     c1: float | None = None
     c2: float | None = None
+    names: bool = True
     config: str | None = None
     steps: int | None = None
     tune: bool = False
+
+
+@dataclass(frozen=True)
+class Aids:
+    """What a model may lean on beside gold.
+
+    ``names``: the user's gazetteers, kind → names.  ``stacked``: another pipeline, whose tags the
+    entity model sees.
+    """
+
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    stacked: ModelStack | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all of it; empty where there is nothing."""
+        if not self.names and self.stacked is None:
+            return ""
+        told: dict[str, Any] = {kind: sorted(set(names)) for kind, names in self.names.items()}
+        stacked = None if self.stacked is None else self.stacked.identity
+        return hashlib.sha256(canonical_json({"names": told, "stacked": stacked})).hexdigest()
+
+    def check(self, train: Sequence[GoldDocument]) -> None:
+        """Raises DataError where the stacked model learned from documents of ``train``."""
+        if self.stacked is None:
+            return
+        seen = set(self.stacked.learned_from)
+        both = [gold.id for gold in train if gold.document.digest[:16] in seen]
+        if both:
+            raise DataError(
+                f"{self.stacked.name}@{self.stacked.version} learned from {len(both)} of the "
+                f"training documents ({both[0]!r} first): on them its tags are better than they "
+                "will ever be again; stack a model that was trained on other documents"
+            )
+
+
+NO_AIDS = Aids()
+
+
+def aids_for(
+    gazetteers: Path, models: Path, *, stack: str | None = None, like: str | None = None
+) -> Aids:
+    """The lists in the folder ``gazetteers`` and the model to stack: ``stack``, a model of the
+    workspace or a pipeline's folder, else the one that the model ``like`` carries.
+
+    Raises ConfigurationError where there is no such model.
+    """
+    from curate.extractors.stacking import ModelStack
+
+    names = read_lists(gazetteers)
+    if stack is not None:
+        return Aids(names, ModelStack.of(_folder_of(stack, models)))
+    if like is not None:
+        return Aids(names, ModelStack.inside(_folder_of(like, models)))
+    return Aids(names)
+
+
+def _folder_of(reference: str, models: Path) -> Path:
+    from curate.extractors.models import find
+
+    found = find(models, reference)
+    if found is not None:
+        return found[0]
+    folder = Path(reference)
+    if not (folder / "config.cfg").is_file():
+        raise ConfigurationError(
+            f"there is no model {reference!r}; name one of `curate models list` or the folder of a "
+            "spaCy pipeline"
+        )
+    return folder
+
+
+def settings_like(card: Card, **given: Any) -> TrainSettings:
+    """The settings that a model was trained with, but for those that are given.
+
+    Weights are never taken over: every model learns from scratch.  Raises ConfigurationError for a
+    model of a spaCy config, which the card does not hold.
+    """
+    known = {key: card.settings[key] for key in asdict(TrainSettings()) if key in card.settings}
+    known |= given | {"tune": given.get("tune", False)}
+    if isinstance(known.get("config"), Mapping):
+        raise ConfigurationError(
+            f"{card.reference} was trained with the spaCy config {known['config'].get('file')!r}, "
+            "which its card does not hold; give it with --config"
+        )
+    return TrainSettings(**known)
 
 
 @dataclass(frozen=True)
@@ -124,17 +214,20 @@ def learn(
     tick: Tick = lambda _: None,
     work: Path | None = None,
     calibrate: bool = True,
+    aids: Aids = NO_AIDS,
 ) -> Learned:
-    """Train a pipeline; ``raw`` are texts without gold, ``work`` a folder for spaCy's own training.
+    """Train a pipeline; ``raw`` are texts without gold, ``work`` a folder for spaCy's own training,
+    ``aids`` what the entity model may lean on.
 
     Without ``calibrate`` the scores of mentions are left as they come, which saves a training where
     there is no ``dev``.
 
     Raises DataError or ConfigurationError where the data or the settings do not allow it.
     """
+    aids.check(train)
     _seed(settings.seed)
     if settings.extractor == "crf" and settings.config is None:
-        return _learn_crf(train, dev, schema, settings, raw, tick, calibrate)
+        return _learn_crf(train, dev, schema, settings, raw, tick, calibrate, aids)
     if settings.config is None and settings.extractor not in ("ner", "spancat"):
         raise ConfigurationError(
             f"there is no extractor {settings.extractor!r} to train; there are `crf`, `ner` and "
@@ -142,6 +235,8 @@ def learn(
         )
     from curate.extractors.spacy_train import learn_spacy
 
+    if aids.stacked is not None:
+        raise ConfigurationError("only the extractor `crf` can stack another model")
     if work is None:
         raise ConfigurationError("spaCy's own training needs a folder to work in")
     nlp, notes = learn_spacy(train, dev, schema, settings, work, tick)
@@ -238,6 +333,7 @@ def _learn_crf(
     raw: Sequence[str],
     tick: Tick,
     calibrate: bool,
+    aids: Aids,
 ) -> Learned:
     from curate.extractors.components import CrfNer, register
     from curate.gold.formats.spacy import blank
@@ -259,12 +355,14 @@ def _learn_crf(
             "rules": rules,
             "swaps": settings.swaps,
             "clusters": clusters,
+            "names": settings.names,
             "calibrate": calibrate and not dev,
             "seed": settings.seed,
         }
         | {key: value for key in ("c1", "c2") if (value := getattr(settings, key)) is not None},
     )
     assert isinstance(crf, CrfNer)
+    crf.own_names, crf.model_stack = aids.names, aids.stacked
 
     taught = _pairs(nlp, train)
     crf.learn(taught, _bounded(raw), tick)
@@ -273,10 +371,17 @@ def _learn_crf(
     if dev and calibrate:
         tick("calibration")
         crf.calibrate(_pairs(nlp, dev))
+    counts["names"] = {kind: len(names) for kind, names in crf.crf.names.kinds.items()}
+    counts["rules_that_speak"] = {
+        rule: {"as": voice.label, "right": voice.right, "of": voice.said}
+        for rule, voice in crf.crf.voices.items()
+    }
     counts["calibrated"] = bool(crf.crf.curve.points)
     if any(gold.annotation.relations for gold in train):
         counts |= _add_relations(nlp, taught, schema, settings, rules, tick)
     used = asdict(settings) | {"rules": rules, "clusters": clusters}
+    if aids.stacked is not None:
+        used["stack"] = aids.stacked.identity
     return Learned(nlp, used, counts, tuple(notes))
 
 
@@ -286,6 +391,7 @@ def recipe(
     settings: TrainSettings,
     raw: Sequence[str],
     versions: Mapping[str, str],
+    aids: Aids = NO_AIDS,
 ) -> str:
     """SHA-256 over all that a model is made from: equal recipes give equal models."""
     digest = hashlib.sha256()
@@ -296,6 +402,8 @@ def recipe(
     config = file_digest(Path(settings.config)).encode() if settings.config else b""
     rules = Bootstrap(schema).digest if settings.rules != "" else ""
     told = asdict(settings) | {"config": None, "rules_digest": rules, "schema": schema.digest}
+    lists = shipped(schema.language) if settings.names else {}
+    told |= {"aids": aids.digest, "names_digest": Aids(lists).digest}
     add(canonical_json(told | {"versions": dict(versions)}))
     add(config)
     for split in sorted(splits):

@@ -14,6 +14,8 @@ from curate.errors import DataError, UsageError
 from curate.extractors import models as _models
 from curate.extractors.models import Card
 from curate.extractors.train import (
+    NO_AIDS,
+    Aids,
     TrainSettings,
     check_leaks,
     check_support,
@@ -125,6 +127,7 @@ def train(
     settings: TrainSettings | None = None,
     raw: Sequence[str] = (),
     auto: float | None = None,
+    aids: Aids = NO_AIDS,
 ) -> Trained:
     """Train on ``gold``, score dev and, once, test, and publish the model whole.
 
@@ -132,9 +135,10 @@ def train(
     it is the answer, and nothing is trained.
     ``raw`` are texts of the workspace without gold; a text that stands in dev or test is not used.
     ``auto``: the margin of a promotion to try afterwards (:func:`curate.flows.models.promote`).
+    ``aids``: what the entity model may lean on beside gold.
     Raises UsageError for a bad name, DataError for gold that does not fit the schema or leaks.
     """
-    done = _train(gold, schema, models, reporter, name, settings, raw, auto is not None)
+    done = _train(gold, schema, models, reporter, name, settings, raw, auto is not None, aids)
     if auto is None:
         return done
     from curate.flows.models import promote
@@ -173,6 +177,7 @@ def _train(
     settings: TrainSettings | None,
     raw: Sequence[str],
     auto: bool,
+    aids: Aids,
 ) -> Trained:
     chosen = settings or TrainSettings()
     name = name or schema.name
@@ -192,7 +197,7 @@ def _train(
     from curate.model import digest_of
 
     texts = sorted({text for text in raw if digest_of(text) not in held})
-    made_from = recipe(splits, schema, chosen, texts, versions())
+    made_from = recipe(splits, schema, chosen, texts, versions(), aids)
     for folder, card in _models.cards(models):
         if card.name == name and card.recipe == made_from:
             reporter.step(f"{card.reference} was trained on just this, with this seed")
@@ -223,6 +228,7 @@ def _train(
             raw=texts,
             tick=tick,
             work=Path(work),
+            aids=aids,
         )
         version = _models.next_version(models, name)
         source = Source.model(name, version)
