@@ -79,6 +79,15 @@ def train(
         int | None,
         typer.Option(help="Word clusters to learn from raw text; default: by its amount.", min=0),
     ] = None,
+    stack: Annotated[
+        str | None,
+        typer.Option(
+            help="Another model (NAME, NAME@VERSION, or a pipeline's folder) whose tags the entity "
+            "model is to see; it becomes part of the new one. Default: what the model of --from "
+            "carries.",
+            metavar="MODEL",
+        ),
+    ] = None,
     tune: Annotated[
         bool,
         typer.Option(
@@ -105,7 +114,7 @@ def train(
     from dataclasses import replace
 
     from curate.errors import ConfigurationError, FindingsError
-    from curate.extractors.train import TrainSettings
+    from curate.extractors.train import TrainSettings, aids_for
     from curate.flows.train import settings_from
     from curate.flows.train import train as run
     from curate.gold.opening import open_gold
@@ -134,6 +143,7 @@ def train(
         TerminalReporter(),
         name=name,
         settings=settings,
+        aids=aids_for(context.gazetteers, context.models, stack=stack, like=from_),
         raw=[] if clusters == 0 else context.raw_texts(),
         auto=margin if auto else None,
     )

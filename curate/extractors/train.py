@@ -22,7 +22,6 @@ from curate.model import Annotation, Document, Source
 from curate.schema import LabelSchema
 
 if TYPE_CHECKING:
-    from curate.extractors.models import Card
     from curate.extractors.stacking import ModelStack
     from curate.gold.items import GoldDocument
 
@@ -129,22 +128,6 @@ def _folder_of(reference: str, models: Path) -> Path:
             "spaCy pipeline"
         )
     return folder
-
-
-def settings_like(card: Card, **given: Any) -> TrainSettings:
-    """The settings that a model was trained with, but for those that are given.
-
-    Weights are never taken over: every model learns from scratch.  Raises ConfigurationError for a
-    model of a spaCy config, which the card does not hold.
-    """
-    known = {key: card.settings[key] for key in asdict(TrainSettings()) if key in card.settings}
-    known |= given | {"tune": given.get("tune", False)}
-    if isinstance(known.get("config"), Mapping):
-        raise ConfigurationError(
-            f"{card.reference} was trained with the spaCy config {known['config'].get('file')!r}, "
-            "which its card does not hold; give it with --config"
-        )
-    return TrainSettings(**known)
 
 
 @dataclass(frozen=True)
