@@ -213,7 +213,9 @@ def curves(
     drawn = _drawn(grid, tables, steps, repeats, draws, seed) if scored > 1 else None
     shared = len({point.tally.documents for point in points}) == 1
     luck = np.random.Generator(np.random.SFC64(seed)).standard_normal(draws)
-    gold = sums[0, :, 1::3]
+    # Repetitions that were scored on the same documents count their gold once.
+    apart = {grid[steps[0], repeat].tally.documents: i for i, repeat in enumerate(repeats)}
+    gold = sums[0, sorted(apart.values()), 1::3]
     found = []
     for i, (part, label) in enumerate(columns):
         main = columns.index((part, None))

@@ -111,6 +111,7 @@ def test_the_interval_holds_the_truth_and_the_sentence_says_it() -> None:
     assert main.sentence == (
         f"entities: +160 documents ≈ +{100 * main.gain:.1f} ± {100 * main.half:.1f}"
     )
+    assert (label.gold, label.share) == (300, 1.0)
     assert curves(points(), 160, 160, draws=300)[0] == main
     assert curves(points()[::-1], 160, 160, draws=300)[0] == main
 
