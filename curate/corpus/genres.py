@@ -106,9 +106,8 @@ def pages(lines: list[list[Segment]]) -> None:
     for line in lines:
         if not line or any(segment.cell for segment in line):
             continue
-        if any(_PAGE_COUNT.match(segment.folded) for segment in line) or any(
-            _PAGE_OF.search(s.folded) and s.words <= SHORT_WORDS for s in line
-        ):
+        beside = len(line) > 1 and any(_PAGE_COUNT.match(segment.folded) for segment in line)
+        if beside or any(_PAGE_OF.search(s.folded) and s.words <= SHORT_WORDS for s in line):
             numbered.append(line)
             heads[_shape(line)] += 1
     for line in numbered:
