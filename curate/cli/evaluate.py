@@ -120,6 +120,7 @@ def evaluate(
         seed=seed,
     )
     result = run(claimed, against, schema, reporter, options)
+    _note_looks(context, [claimed], against, split, reporter)
     if output is not None:
         for path in write_report(result, output, schema):
             reporter.step(f"wrote {path}")
@@ -181,6 +182,7 @@ def compare(
         schema = schema_for(context, schema_file, [against], reporter)
         sides = [_file(name) or _model(context, name, reporter) for name in (a, b)]
         result = run(sides[0], sides[1], against, schema, reporter, options)
+        _note_looks(context, sides, against, split, reporter)
     from curate.cli.score_tables import comparison_table
 
     emit(result.as_dict(), as_json, lambda console: comparison_table(console, result))
@@ -231,6 +233,33 @@ def _file(reference: str) -> AnnotationSet | None:
     if found is None and looks_like_path(reference) and not Path(reference).exists():
         raise DataError("there is no such file", path=reference)
     return found
+
+
+def _note_looks(
+    context: Context,
+    sides: list[AnnotationSet],
+    against: AnnotationSet,
+    split: str | None,
+    reporter: TerminalReporter,
+) -> None:
+    """Count a look at a release's test split for each model of the workspace that was scored."""
+    from curate.errors import DiskError
+    from curate.flows.annotation_sets import ModelSet, ReleaseSet
+    from curate.flows.looks import note
+
+    models = [
+        side.source.digest or str(side.source) for side in sides if isinstance(side, ModelSet)
+    ]
+    if not models or not isinstance(against, ReleaseSet) or split not in (None, "test"):
+        return
+    if context.has_workspace:
+        release = against.digest.removeprefix("release:")
+        try:
+            looks = note(context.models, against.name, release, "evaluate", models)
+        except DiskError as error:
+            reporter.warn(f"the look at the test split was not counted: {error}")
+            return
+        reporter.step(f"models scored on the test split of {against.name} so far: {looks}")
 
 
 def _model(context: Context, reference: str, reporter: TerminalReporter) -> AnnotationSet:

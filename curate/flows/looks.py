@@ -1,7 +1,8 @@
 """How often models were scored on a test split: every look makes its scores a little less honest.
 
 A look is one model on one gold set's test split.  Those of trained models stand on their cards;
-others (a promotion on newer gold, a learning curve scored on test) in ``models/looks.jsonl``.
+others (an evaluation, a promotion on newer gold, a learning curve scored on test) in
+``models/looks.jsonl``.
 """
 
 from __future__ import annotations
@@ -37,13 +38,16 @@ def note_looks(models: Path, gold: GoldSet, why: str, digests: Iterable[str]) ->
 
     A model that looked before is not counted again.  Raises DiskError where the disk refuses.
     """
-    known = _lookers(models, gold.name, gold.digest)
+    return note(models, gold.name, gold.digest, why, digests)
+
+
+def note(models: Path, name: str, release: str | None, why: str, digests: Iterable[str]) -> int:
+    """:func:`note_looks` at the gold set of this name and root digest."""
+    known = _lookers(models, name, release)
     fresh = sorted(set(digests) - known)
     if fresh:
         lines = [
-            canonical_json(
-                {"gold": gold.name, "gold_digest": gold.digest, "model": digest, "why": why}
-            )
+            canonical_json({"gold": name, "gold_digest": release, "model": digest, "why": why})
             for digest in fresh
         ]
         try:
