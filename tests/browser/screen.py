@@ -97,6 +97,7 @@ class LabellingScreen:
         self.select(mention)
         self.page.get_by_label("Delete selected region").click()
         expect(self._mention(mention)).to_have_count(0)
+        self._unselect()  # with « Auto-Annotation » on, the region that is gone stays selected
 
     def add(self, mention: str, label: str, *, nth: int = 0) -> None:
         """Mark the ``nth`` place where the text says ``mention``: choose a label and drag."""
@@ -110,7 +111,7 @@ class LabellingScreen:
         mouse.move((box["x0"] + box["x1"]) / 2, box["y1"], steps=4)
         mouse.move(box["x1"] - 0.5, box["y1"], steps=4)
         mouse.up()
-        expect(self._mention(mention)).to_have_count(1)
+        expect(self._mention(mention).first).to_be_visible()
         self._unselect()
 
     def relate(self, head: str, tail: str, label: str) -> None:
@@ -130,6 +131,10 @@ class LabellingScreen:
         chooser.get_by_test_id("select-trigger").click()
         self.page.get_by_role("option", name=label, exact=True).click()
         expect(row.get_by_role("button", name=label, exact=True)).to_be_attached()
+
+    def ask_the_model(self) -> None:
+        """Turn « Auto-Annotation » on: each region that is drawn is shown to the model."""
+        self.page.get_by_test_id("bottombar-auto-annotation-toggle").click(force=True)
 
     @property
     def versions(self) -> list[str]:
