@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from curate.resources import resource
 from tests.conftest import Curate
 from tests.unit.test_train import documents
 
+REPOSITORY = Path(__file__).parents[2]
 TINY = (
     "name: tiny\nlanguage: en\nentities:\n  - name: PER\n  - name: ORG\n  - name: LOC\n"
     "relations:\n  - {name: works_for, head: [PER], tail: [ORG]}\n"
@@ -125,3 +127,14 @@ def test_a_curve_that_cannot_be_is_refused(
     assert refused.code == code
     assert said in refused.err
     assert not (workspace / ".curate" / "train-curve").exists()
+
+
+def test_a_look_of_evaluate_is_counted_once_for_a_model(curate: Curate, workspace: Path) -> None:
+    """Scored twice on the test split a model has looked once; dev and files do not count."""
+    shutil.copytree(REPOSITORY / "gold" / "sahel", workspace / "gold" / "sahel", dirs_exist_ok=True)
+    at = ("-w", workspace, "evaluate", "bootstrap", "--gold", "latest", "--draws", 100)
+    assert "so far" not in curate(*at, "--split", "dev").err
+    for _ in range(2):
+        said = curate(*at, "--split", "test")
+        assert "models scored on the test split of sahel 1.0.0 so far: 1" in said.err
+    assert len((workspace / "models" / "looks.jsonl").read_text().splitlines()) == 1
