@@ -265,7 +265,7 @@ class Tokenizer:
         """Raises DataError where the bytes are no tokenizer's."""
         try:
             language = json.loads(data)["language"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             language = None
         if not isinstance(language, str):
             raise DataError("these are not the settings of curate's tokenizer")

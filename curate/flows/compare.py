@@ -103,7 +103,7 @@ def saved_at(folder: Path) -> Saved | None:
             data["split"],
             tuple(data["labels"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise DataError("is no metrics.json of `curate evaluate`", path=path) from None
 
 

@@ -81,7 +81,7 @@ def history(folder: Path) -> list[dict[str, Any]]:
 def _summary(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise DataError("is damaged; run `curate gold verify`", path=path) from None
     if not isinstance(value, dict):
         raise DataError("is damaged; run `curate gold verify`", path=path)

@@ -113,7 +113,7 @@ class Release:
         for name in files or self.manifest.files:
             entry = self.manifest.files.get(name)
             path = self.folder / name
-            if entry is None or not path.is_file():
+            if entry is None or not path.is_file() or path.is_symlink():
                 raise DataError("is missing from the release", path=path)
             if entry_of(path) != entry:
                 raise DataError(
@@ -179,6 +179,8 @@ def _id_of(raw: bytes, path: Path, number: int) -> str:
 
 
 def _open(path: Path) -> IO[bytes]:
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise DataError("is a link or no file, as a release's never is", path=path)
     try:
         return path.open("rb")
     except FileNotFoundError:

@@ -144,7 +144,7 @@ def describe_body(body: bytes, content_type: str, secrets: Iterable[str] = ()) -
 def _json_message(text: str) -> str:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     if not isinstance(value, dict):
         return text

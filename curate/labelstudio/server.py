@@ -496,7 +496,7 @@ class EmbeddedStudio:
         try:
             value = json.loads(raw)
             return Login(*(str(value[key]) for key in Login.__slots__))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ConfigurationError(
                 "is not what `curate studio up` wrote; restore it, or move the folder away",
                 path=path,

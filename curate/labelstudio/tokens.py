@@ -55,7 +55,7 @@ def claims(token: str) -> dict[str, Any]:
     try:
         part = token.split(".")[1]
         value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, binascii.Error, IndexError):
+    except (ValueError, binascii.Error, IndexError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -14,6 +14,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DataError as SqlDataError
+from sqlalchemy.exc import IntegrityError, InterfaceError, ProgrammingError
 
 from curate.errors import DataError, DiskError, WorkspaceError
 from curate.store import engine as _engine
@@ -45,6 +48,13 @@ FORM = "curate-backup"
 VERSION = 1
 _BATCH = 500
 _LONGEST_LINE = 256 << 20
+_SHORTEST_ROW = 16
+"""Bytes; the names of the columns alone are longer."""
+_ALWAYS = 64 << 20
+_RATIO = 200
+"""No table of a store shrinks so much; zeros shrink a thousandfold."""
+_UNFIT = (OverflowError, UnicodeError, TypeError, ValueError)
+"""What a driver raises for a value of a wrong form."""
 _PASSING = {"lock_holder"}
 """Facts that speak of a running process."""
 
@@ -182,10 +192,13 @@ def _lines(connection: Connection, each: Table) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _opened(source: Path) -> Iterator[zipfile.ZipFile]:
+    if source.exists() and not source.is_file():
+        raise DataError("this is no file; name a backup of curate's", path=source)
     try:
         with zipfile.ZipFile(source) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError):
+    # RuntimeError: encrypted; NotImplementedError: packed in a way that we never use
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError):
         raise DataError("this is no backup of curate's, or it is damaged", path=source) from None
     except OSError as error:
         raise DiskError(f"the backup cannot be read: {error.strerror}", path=source) from None
@@ -196,13 +209,14 @@ def _manifest(archive: zipfile.ZipFile, source: Path) -> dict[str, Any]:
         with archive.open("manifest.json") as handle:
             manifest = json.loads(handle.read(1 << 20))
         sound = manifest["form"] == FORM and all(
-            isinstance(said["rows"], int) and isinstance(said["sha256"], str)
+            type(said["rows"]) is int and isinstance(said["sha256"], str)
             for said in manifest["tables"].values()
         )
         version, revision = manifest["form_version"], manifest["revision"]
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         sound, version, revision = False, VERSION, ""
-    if not sound or not isinstance(revision, str) or not revision.isdigit():
+    known = isinstance(revision, str) and bool(re.fullmatch("[0-9]{4}", revision))
+    if not sound or not known or revision == "0000":
         raise DataError("this is no backup of curate's, or it is damaged", path=source)
     if version != VERSION:
         raise DataError(
@@ -214,11 +228,23 @@ def _manifest(archive: zipfile.ZipFile, source: Path) -> dict[str, Any]:
 
 
 def _check(archive: zipfile.ZipFile, name: str, said: dict[str, Any], source: Path) -> None:
+    try:
+        inside = archive.getinfo(f"{name}.jsonl")
+    except KeyError:
+        raise DataError(f"the backup lacks its table {name}", path=source) from None
+    if inside.file_size > max(_ALWAYS, _RATIO * inside.compress_size):
+        raise DataError(
+            f"the backup's table {name} would unpack to {inside.file_size >> 20} MB, which no "
+            "store's does; nothing was read",
+            path=source,
+        )
     sums = hashlib.sha256()
     rows = 0
     for line in _raw_lines(archive, name, source):
         sums.update(line)
         rows += 1
+        if rows > said["rows"] or len(line) < _SHORTEST_ROW:
+            break
     if rows != said["rows"] or sums.hexdigest() != said["sha256"]:
         raise DataError(f"the backup is damaged in its table {name}; use another one", path=source)
 
@@ -316,7 +342,13 @@ def _load(
             raise DataError(
                 f"the backup's table {each.name} does not have the store's form", path=source
             ) from None
-        connection.execute(insert(slim), rows)
+        try:
+            connection.execute(insert(slim), rows)
+        except (IntegrityError, ProgrammingError, InterfaceError, SqlDataError, *_UNFIT):
+            raise DataError(
+                f"the backup's table {each.name} holds a row that a store does not take",
+                path=source,
+            ) from None
         advance(len(rows))
     if connection.dialect.name == "postgresql":
         _set_sequences(connection, each)

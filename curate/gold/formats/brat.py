@@ -191,7 +191,7 @@ def _index(folder: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
         return {"documents": dict(value["documents"]), "labels": dict(value["labels"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise DataError("is damaged; export again, or remove it", path=path) from None
 
 

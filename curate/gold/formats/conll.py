@@ -207,6 +207,6 @@ def _token(current: _Reading, line: str) -> None:
 def _json_string(text: str) -> str:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip()
     return value if isinstance(value, str) else text.strip()
