@@ -1,6 +1,7 @@
 """Do the documents agree with the code?  Run by `make check`; `--write` mends what is generated.
 
 - docs/cli.md is what the commands' own help says;
+- docs/forms.md and docs/schemas/ are what the models of the file forms say;
 - label_configs/sahel.xml is what the schema renders to;
 - every `curate …` line in a document names a command and options that exist;
 - every relative link leads to a file; no document holds an address of a package registry;
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import typer
+from forms_doc import pages
 from typer.core import TyperCommand, TyperGroup
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,12 +123,14 @@ def main() -> int:
     generated = {
         REFERENCE: reference(),
         ROOT / "label_configs" / "sahel.xml": render_config(read_schema(default_schema())),
+        **pages(ROOT / "docs"),
     }
     findings = []
     for path, text in generated.items():
         if path.is_file() and path.read_text("utf-8") == text:
             continue
         if "--write" in sys.argv[1:]:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, "utf-8")
         else:
             findings.append(f"{path.relative_to(ROOT)} is out of date: tools/check_docs.py --write")
