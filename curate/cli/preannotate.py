@@ -32,6 +32,14 @@ def preannotate(
         str | None,
         typer.Option(help="The model; default: the champion, or `bootstrap` where there is none."),
     ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="A model of `curate train` whose confidence is to stand on the other's entities: "
+            "calibrated, and comparable between models.",
+            metavar="MODEL",
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(help="At most this many documents, oldest first.", min=1)
     ] = None,
@@ -98,9 +106,12 @@ def preannotate(
     context = context_of(ctx)
     schema = context.schema
     from curate.extractors.engines import choose
-    from curate.extractors.registry import resolve
+    from curate.extractors.registry import judged, resolve
 
     extractor = resolve(model, schema=schema, models=context.models)
+    if judge is not None:
+        model = judged(model, judge, context.models)
+        extractor = resolve(model, schema=schema, models=context.models)
     reporter = TerminalReporter()
     chosen = choose(engine, extractor, model, schema, processes=processes, say=reporter.step)
     if source is None and output is None:

@@ -123,6 +123,8 @@ class CrfModel:
         self.gazetteer = Gazetteer()
         self.parts: dict[str, float] = {}
         self.curve = Curve()
+        self.judge_curve = Curve()
+        """From :meth:`weigh` to the share of mentions that are right."""
         self.voices: dict[str, Voice] = {}
         """The stacked rules that speak where the model is silent."""
         self.left_out = 0
@@ -306,6 +308,35 @@ class CrfModel:
             upper = tags
         return found
 
+    def weigh(self, text: Text, mentions: Sequence[Mention]) -> list[float]:
+        """How much the model believes in given mentions, whoever found them: the least marginal of
+        what each asks of its tokens and of the one behind it, at the level that believes most;
+        0 for a label that it does not know."""
+        best = [0.0] * len(mentions)
+        known = self._known(text.words)
+        upper: list[str] | None = None
+        for level, tagger in enumerate(self._taggers):
+            labels = frozenset(tagger.labels())
+            only = [s for s in text.sentences if _worth(upper, *s)] if level else text.sentences
+            features = token_features(_under(text, upper), known, self._weighted[level], only)
+            tags = [OUTSIDE] * len(text.words)
+            sums = [1.0] * len(mentions)
+            seen = [0] * len(mentions)
+            for a, b in only:
+                here = [i for i, m in enumerate(mentions) if m[0] < b and a < m[1]]
+                if not here and level:
+                    continue
+                tags[a:b] = tagger.tag(features[a:b])
+                for i in here:
+                    first, end, label = mentions[i]
+                    seen[i] += min(end, b) - max(first, a)
+                    sums[i] = min(sums[i], _believed(tagger, labels, first, end, label, a, b))
+            for i, (first, end, _) in enumerate(mentions):
+                if seen[i] == end - first:
+                    best[i] = max(best[i], sums[i])
+            upper = tags
+        return best
+
     def _consistent(
         self, text: Text, found: list[tuple[Mention, float]]
     ) -> list[tuple[Mention, float]]:
@@ -353,6 +384,7 @@ class CrfModel:
             "layers": len(self.layers),
             "parts": self.parts,
             "curve": [list(point) for point in self.curve.points],
+            "judge_curve": [list(point) for point in self.judge_curve.points],
             "left_out": self.left_out,
             "voices": {key: asdict(voice) for key, voice in self.voices.items()},
         }
@@ -383,6 +415,7 @@ class CrfModel:
             model.layers = [files[f"level{i}.crfsuite"] for i in range(meta["layers"])]
             model.parts = meta["parts"]
             model.curve = Curve(tuple((x, y) for x, y in meta["curve"]))
+            model.judge_curve = Curve(tuple((x, y) for x, y in meta["judge_curve"]))
             model.left_out = meta["left_out"]
             model.taught = tuple(json.loads(files["taught.json"]))
             model.voices = {key: Voice(**voice) for key, voice in meta["voices"].items()}
@@ -448,6 +481,21 @@ def _stretched(tags: Sequence[str], length: int) -> list[str]:
     if any(tag != "I-" + label for tag in tags[1:]):
         return [OUTSIDE] * length
     return ["B-" + label] + ["I-" + label] * (length - 1)
+
+
+def _believed(
+    tagger: Any, labels: frozenset[str], first: int, end: int, label: str, a: int, b: int
+) -> float:
+    """The least marginal of a mention's tags in the sentence ``a`` to ``b`` just decoded, and that
+    it ends where it ends."""
+    low = 1.0
+    begins, goes_on = "B-" + label, "I-" + label
+    for i in range(max(first, a), min(end, b)):
+        tag = begins if i == first else goes_on
+        low = min(low, float(tagger.marginal(tag, i - a)) if tag in labels else 0.0)
+    if end < b and goes_on in labels:
+        low = min(low, 1.0 - float(tagger.marginal(goes_on, end - a)))
+    return max(0.0, low)
 
 
 def _least(tagger: Any, first: int, end: int, label: str) -> float:

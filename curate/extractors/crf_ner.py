@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -112,33 +115,34 @@ class CrfNer(Component):
 
             texts += [[t[a:b] for a, b in tokenize(t, self.language)] for t in raw]
             clusters = learn_clusters(texts, self.clusters, self.settings.seed)
-        held: list[tuple[Text, list[Mention], list[Scored]]] = []
+        held: list[Held] = []
         if self.calibrate_alone and len(gold) >= 10:
             # Little gold is read by models of the rest, fold by fold; of more a fifth is enough.
             tick("calibration")
             for fold in range(5 if len(gold) <= FEW else 1):
                 probe = CrfModel(self.settings, clusters, names)
                 probe.fit([pair for i, pair in enumerate(gold) if i % 5 != fold])
-                held += [(text, m, probe.annotate(text)) for text, m in gold[fold::5]]
+                held += [Held.of(text, m, probe, self.settings.seed) for text, m in gold[fold::5]]
         self.crf = CrfModel(self.settings, clusters, names)
         self.crf.fit(gold, tick)
         self._weigh(held, gold)
 
     def _weigh(
         self,
-        held: Sequence[tuple[Text, Sequence[Mention], Sequence[Scored]]],
+        held: Sequence[Held],
         more: Sequence[tuple[Text, Sequence[Mention]]] = (),
     ) -> None:
         """From documents that were not learned from, with what was found in them: the curve, and
         the rules that may speak.  ``more`` gold helps to tell what the rules' labels mean."""
         self.crf.curve = calibrated(held)
+        self.crf.judge_curve = judging(held)
         self.crf.voices = {}
         if self.stack is not None and held:
-            claims = [self.stack.claims(text) for text, _, _ in held]
-            golds = [*((t, m) for t, m, _ in held), *more]
+            claims = [self.stack.claims(one.text) for one in held]
+            golds = [*((one.text, one.gold) for one in held), *more]
             names = names_of((self.stack.claims(text), mentions) for text, mentions in golds)
             self.crf.voices = learn_voices(
-                [(c, found, m) for c, (_, m, found) in zip(claims, held, strict=True)], names
+                [(c, h.found, h.gold) for c, h in zip(claims, held, strict=True)], names
             )
 
     def name_lists(self) -> NameLists:
@@ -175,7 +179,21 @@ class CrfNer(Component):
         cut = self.misaligned
         gold = self.prepared(pairs)
         self.misaligned = cut
-        self._weigh([(text, mentions, self.crf.annotate(text)) for text, mentions in gold])
+        seed = self.settings.seed
+        self._weigh([Held.of(text, mentions, self.crf, seed) for text, mentions in gold])
+
+    def judge(self, doc: Any, entities: Sequence[tuple[int, int, str]]) -> list[float]:
+        """The calibrated confidence in given entities of a Doc (``start``, ``end`` in code points,
+        ``label``), whoever found them.  One that cuts a token takes the whole of it."""
+        text = self.read(doc)
+        starts = [start for start, _ in text.tokens]
+        ends = [end for _, end in text.tokens]
+        spans = [(bisect_right(ends, a), bisect_left(starts, b), x) for a, b, x in entities]
+        curve = self.crf.judge_curve
+        return [
+            round(curve(raw), 4) if first < end else 0.0
+            for (first, end, _), raw in zip(spans, self.crf.weigh(text, spans), strict=True)
+        ]
 
     def score(self, examples: Iterable[Any], **_: Any) -> dict[str, Any]:
         """Strict precision, recall and F1 of the entities, nested ones too."""
@@ -199,13 +217,63 @@ class CrfNer(Component):
         self.settings = self.crf.settings
 
 
-def calibrated(held: Sequence[tuple[Text, Sequence[Mention], Sequence[Scored]]]) -> Curve:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A document that was not learned from, what a model found in it, and how far it believed in
+    mentions made up for it (:func:`doubtful`)."""
+
+    text: Text
+    gold: Sequence[Mention]
+    found: Sequence[Scored]
+    weighed: Sequence[tuple[float, bool]]
+
+    @classmethod
+    def of(cls, text: Text, gold: Sequence[Mention], model: CrfModel, seed: int) -> Held:
+        known = set(gold)
+        tried = doubtful(text, gold, seed)
+        weighed = [
+            (raw, mention in known)
+            for mention, raw in zip(tried, model.weigh(text, tried), strict=True)
+        ]
+        return cls(text, gold, model.annotate(text), weighed)
+
+
+def doubtful(text: Text, gold: Sequence[Mention], seed: int) -> list[Mention]:
+    """Mentions as another extractor of middling worth might make them: those of gold, and for two
+    of them about one that is wrong in its label, in its bounds, or altogether."""
+    rng = random.Random(f"{seed} {text.text}")
+    labels = sorted({label for _, _, label in gold})
+    made = sorted(set(gold))
+    for first, end, label in sorted(set(gold)):
+        fate = rng.random()
+        if fate < 0.2:
+            made.append((first, end, rng.choice(labels)))
+        elif fate < 0.35:
+            longer = rng.random() < 0.5
+            if longer and end < len(text.words):
+                made.append((first, end + 1, label))
+            elif end - first > 1:
+                made.append(rng.choice([(first + 1, end, label), (first, end - 1, label)]))
+    inside = {i for first, end, _ in gold for i in range(first, end)}
+    for i, word in enumerate(text.words):
+        if labels and i not in inside and word[0].isupper() and rng.random() < 0.2:
+            made.append((i, i + 1, rng.choice(labels)))
+    return sorted(set(made))
+
+
+def judging(held: Sequence[Held]) -> Curve:
+    """The curve from how far the model believes in a mention to the share that is right."""
+    pairs = [pair for one in held for pair in one.weighed]
+    return isotonic([raw for raw, _ in pairs], [right for _, right in pairs])
+
+
+def calibrated(held: Sequence[Held]) -> Curve:
     """The curve from the raw confidence of mentions found to the share that is in gold."""
     scores: list[float] = []
     right: list[bool] = []
-    for _, mentions, found in held:
-        known = set(mentions)
-        for one in found:
+    for document in held:
+        known = set(document.gold)
+        for one in document.found:
             scores.append(one.raw)
             right.append((one.first, one.end, one.label) in known)
     return isotonic(scores, right)

@@ -11,6 +11,9 @@ from curate.extractors.bootstrap import Bootstrap
 from curate.extractors.interface import ENTRY_POINTS, Extractor
 from curate.schema import LabelSchema
 
+BETWEEN = " judged by "
+"""Between the references of an extractor and of the model that judges it."""
+
 FORMS = (
     "`bootstrap`, the NAME or NAME@VERSION of a model or plugin, the folder of a spaCy pipeline, "
     "`module:function`, or a URL"
@@ -20,7 +23,8 @@ FORMS = (
 def resolve(reference: str | None, *, schema: LabelSchema, models: Path | None = None) -> Extractor:
     """The extractor of this reference.
 
-    In this order: none given: the champion among ``models``, else the bootstrap rules;
+    ``MODEL judged by MODEL`` is the first with scores of the second.
+    Else in this order: none given: the champion among ``models``, else the bootstrap rules;
     ``bootstrap``; ``http(s)://…``; a model of the workspace; a folder that holds a spaCy pipeline;
     a plugin by its entry point; ``module:function``.  Raises ConfigurationError for a reference
     that is none of these, with what there is.
@@ -30,6 +34,12 @@ def resolve(reference: str | None, *, schema: LabelSchema, models: Path | None =
         if models is None or champion not in _models.aliases(models):
             return Bootstrap(schema)
         reference = champion
+    if BETWEEN in reference:
+        from curate.extractors.judge import Judge, Judged
+
+        asked, _, judge = reference.partition(BETWEEN)
+        place = pipeline_folder(judge, models)
+        return Judged(resolve(asked, schema=schema, models=models), Judge.of(place))
     if reference == BOOTSTRAP:
         return Bootstrap(schema)
     if reference.startswith(("http://", "https://")):
@@ -65,6 +75,33 @@ def resolve(reference: str | None, *, schema: LabelSchema, models: Path | None =
     raise ConfigurationError(
         f"there is no model {reference!r} (known: {known}); a model is {FORMS}"
     )
+
+
+def pipeline_folder(reference: str, models: Path | None) -> Path:
+    """The folder of a model of the workspace, or the pipeline's folder that the reference is.
+
+    Raises ConfigurationError where there is no such model.
+    """
+    found = None if models is None else _models.find(models, reference)
+    if found is not None:
+        return found[0]
+    folder = Path(reference)
+    if not (folder / "config.cfg").is_file():
+        raise ConfigurationError(
+            f"there is no model {reference!r}; name one of `curate models list` or the folder of a "
+            "spaCy pipeline"
+        )
+    return folder
+
+
+def judged(reference: str | None, judge: str, models: Path) -> str:
+    """The reference of a model (None: the champion, else ``bootstrap``) whose entities bear a
+    judge's scores; it means the same in another process, wherever that stands."""
+    if reference is None:
+        reference = _models.CHAMPION if _models.CHAMPION in _models.aliases(models) else BOOTSTRAP
+    found = _models.find(models, reference)
+    asked = str(found[0].absolute()) if found is not None else reference
+    return f"{asked}{BETWEEN}{pipeline_folder(judge, models).absolute()}"
 
 
 def _known(models: Path | None) -> list[str]:

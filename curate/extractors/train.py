@@ -105,29 +105,15 @@ def aids_for(
 
     Raises ConfigurationError where there is no such model.
     """
+    from curate.extractors.registry import pipeline_folder
     from curate.extractors.stacking import ModelStack
 
     names = read_lists(gazetteers)
     if stack is not None:
-        return Aids(names, ModelStack.of(_folder_of(stack, models)))
+        return Aids(names, ModelStack.of(pipeline_folder(stack, models)))
     if like is not None:
-        return Aids(names, ModelStack.inside(_folder_of(like, models)))
+        return Aids(names, ModelStack.inside(pipeline_folder(like, models)))
     return Aids(names)
-
-
-def _folder_of(reference: str, models: Path) -> Path:
-    from curate.extractors.models import find
-
-    found = find(models, reference)
-    if found is not None:
-        return found[0]
-    folder = Path(reference)
-    if not (folder / "config.cfg").is_file():
-        raise ConfigurationError(
-            f"there is no model {reference!r}; name one of `curate models list` or the folder of a "
-            "spaCy pipeline"
-        )
-    return folder
 
 
 @dataclass(frozen=True)
