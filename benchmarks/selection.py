@@ -55,14 +55,14 @@ def words(gold: GoldDocument) -> int:
 def passages(gold: GoldDocument, size: int, language: str) -> list[GoldDocument]:
     """A document's passages with the entities that lie in them."""
     made = []
-    for n, piece in enumerate(cut(gold.document.text, size, language), 1):
+    for n, (start, end) in enumerate(cut(gold.document.text, size, language), 1):
         name = f"{gold.id}~{n}"
         inside = [
-            Entity(e.start - piece.start, e.end - piece.start, e.label)
+            Entity(e.start - start, e.end - start, e.label)
             for e in gold.annotation.entities
-            if piece.start <= e.start and e.end <= piece.end
+            if start <= e.start and e.end <= end
         ]
-        text = gold.document.text[piece.start : piece.end]
+        text = gold.document.text[start:end]
         made.append(
             GoldDocument(
                 Document.of(text, id=name),

@@ -57,6 +57,11 @@ def check_id(document_id: str) -> None:
         raise DataError(f"document id {document_id!r} holds a lone surrogate") from None
 
 
+def passage_id(parent: str, number: int) -> str:
+    """The id of a document's passage of this number, from 1."""
+    return f"{parent}~{number:03}"
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A text that never changes once ingested.
@@ -97,6 +102,13 @@ class Document:
             source=source,
             metadata=dict(metadata or {}),
         )
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the document that this one is a passage of; None for a whole document."""
+        passage = self.metadata.get("passage")
+        parent = passage.get("of") if isinstance(passage, Mapping) else None
+        return parent if isinstance(parent, str) and parent else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,16 @@ class _Section(BaseModel):
 
 
 class CorpusSettings(_Section):
-    """``[corpus]``: the corpus that releases are published under."""
+    """``[corpus]``: the corpus that releases are published under.
+
+    ``passages``: ``ingest`` cuts documents into runs of so many sentences; 0 leaves them whole.
+    """
 
     name: str = Field(default="sahel", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     schema_file: str = "label_configs/sahel.yaml"
     language: str = Field(default="fr", pattern=r"^[a-z]{2,3}$")
     salt: str = "curate"
+    passages: int = Field(default=0, ge=0, le=1000)
     splits: dict[Literal["train", "dev", "test"], int] = {"train": 70, "dev": 15, "test": 15}
 
 

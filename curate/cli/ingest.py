@@ -40,6 +40,16 @@ def ingest(
             help="The language of the pages (ISO 639-1); default: the workspace's.", metavar="CODE"
         ),
     ] = None,
+    passages: Annotated[
+        int | None,
+        typer.Option(
+            help="Cut documents into passages of N sentences, each a document of its own; 0: leave "
+            "them whole. Default: as curate.toml says, else 0.",
+            metavar="N",
+            min=0,
+            max=1000,
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if a bad record was passed over.")
     ] = False,
@@ -68,6 +78,7 @@ def ingest(
         Options(language or corpus.language, text_column, id_column),
         TerminalReporter(),
         dry_run=dry_run,
+        passages=corpus.passages if passages is None else passages,
     )
     emit(_as_json(result, dry_run), as_json, lambda console: _table(console, result, dry_run))
     if result.rejected and (strict or result.read == 0):
@@ -79,6 +90,7 @@ def _as_json(result: IngestResult, dry_run: bool) -> dict[str, Any]:
     data: dict[str, Any] = {
         "dry_run": dry_run,
         "read": result.read,
+        "cut": result.cut,
         "added": result.added,
         "unchanged": result.unchanged,
         "duplicates": result.duplicates,
@@ -138,6 +150,8 @@ def _table(console: Console, result: IngestResult, dry_run: bool) -> None:
     for reason in sorted(reasons):
         console.print(f"  {reason:<10} {reason.explanation}", markup=False)
     would = "would be " if dry_run else ""
+    if result.cut:
+        console.print(f"{result.cut} documents {would}cut into passages, which count as records")
     console.print(
         f"{result.read} records read: {result.added} {would}added, "
         f"{result.unchanged} unchanged, {result.duplicates} exact duplicates skipped; "

@@ -353,7 +353,11 @@ def _status_table(console: Console, found: Status) -> None:
             if found.project_id is None
             else f"{found.project}, {found.server}/projects/{found.project_id}",
         ),
-        ("pushed", f"{found.pushed}, {found.waiting} wait"),
+        (
+            "pushed",
+            f"{found.pushed}, {found.waiting} wait"
+            + (f"; {len(found.by_lot)} are a random sample" if found.by_lot else ""),
+        ),
         (
             "annotated",
             str(found.annotated) + "".join(f", {n} by {k}" for k, n in found.annotated_by.items()),

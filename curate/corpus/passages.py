@@ -8,24 +8,71 @@ them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
+from curate.corpus.records import Ingested
+from curate.errors import DataError
+from curate.model import Document, passage_id
+from curate.offsets import OffsetMap, Piece, Span
 from curate.tokenization import sentences, tokenize
 
 LEAST_WORDS = 8
 """A sentence of fewer tokens (a headline, a byline) counts for nothing and goes with the next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A passage's place in the text it was cut from, half-open, code points."""
-
-    start: int
-    end: int
+KEY = "passage"
+"""Where a passage's metadata say what it was cut from."""
 
 
-def cut(text: str, size: int, language: str) -> list[Piece]:
-    """Runs of ``size`` sentences (> 0) that hold every token of the text once, in order.
+def split(item: Ingested, size: int, language: str) -> list[Ingested]:
+    """The passages of a document, ``size`` sentences each; a document of one stays whole.
+
+    Their metadata are the document's and, under :data:`KEY`: ``of`` (its id), ``number`` from 1,
+    ``count``, ``start`` and ``end`` in its text, and the passages ``before`` and ``after``.
+    Raises DataError where an id would be too long or the metadata hold something else there.
+    """
+    whole = item.document
+    spans = cut(whole.text, size, language)
+    if len(spans) < 2:
+        return [item]
+    if KEY in whole.metadata:
+        raise DataError(
+            f"document {whole.id!r} has metadata of its own under {KEY!r}, where passages say what "
+            "they were cut from; rename them",
+            path=item.path,
+            line=item.line,
+        )
+    texts = ["", *(whole.text[start:end] for start, end in spans), ""]
+    made = []
+    for number, (start, end) in enumerate(spans, 1):
+        place = {
+            "of": whole.id,
+            "number": number,
+            "count": len(spans),
+            "start": start,
+            "end": end,
+            "before": texts[number - 1],
+            "after": texts[number + 1],
+        }
+        try:
+            document = Document.of(
+                texts[number],
+                id=passage_id(whole.id, number),
+                source=whole.source,
+                metadata={**whole.metadata, KEY: place},
+            )
+        except DataError as error:
+            raise error.at(item.path, item.line) from None
+        pieces = item.pieces
+        if pieces is not None:
+            pieces = OffsetMap((Piece(0, end - start, start, end),)).after(pieces)
+        dropped = item.dropped if number == 1 else ()
+        made.append(replace(item, document=document, pieces=pieces, dropped=dropped))
+    return made
+
+
+def cut(text: str, size: int, language: str) -> list[Span]:
+    """The places of runs of ``size`` sentences (> 0) that hold every token once, in order.
 
     The last may hold fewer; with less than half of ``size`` they go with those before.
     """
@@ -42,4 +89,4 @@ def cut(text: str, size: int, language: str) -> list[Piece]:
             runs[-1] = (runs[-1][0], len(tokens))
         else:
             runs.append((first, len(tokens)))
-    return [Piece(tokens[a][0], tokens[b - 1][1]) for a, b in runs]
+    return [(tokens[a][0], tokens[b - 1][1]) for a, b in runs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby, islice
+from itertools import combinations, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -190,25 +190,34 @@ class StoreDecisions:
         """Near-duplicate groups among the decided documents alone.
 
         The store's groups may hang together by documents that are not decided; a release must not
-        depend on what else a workspace holds, so each is looked at again.
+        depend on what else a workspace holds, so each is looked at again.  Passages of one
+        document are never parted.
         """
         ids = self.ids
         wanted = set(ids)
+        parents = {k: p for k, p in self.unit.documents.parents().items() if k in wanted}
+        stored = self.unit.documents.groups().items()
+        # NUL is in no id: the names of groups and parents are no documents here
+        links = [(key, f"\0g{group}") for key, group in stored if key in wanted]
+        links += [(key, f"\0p{parent}") for key, parent in parents.items()]
         by_group: dict[str, list[str]] = defaultdict(list)
-        for document_id, group in self.unit.documents.groups().items():
+        for document_id, root in similarity.groups(ids, links).items():
             if document_id in wanted:
-                by_group[group].append(document_id)
+                by_group[root].append(document_id)
         self._groups, self._near = {}, {}
         for members in by_group.values():
             if len(members) == 1:
                 self._groups[members[0]] = members[0]
                 continue
             texts = {d.id: d.text for d in self.unit.documents.many(sorted(members))}
-            pairs = similarity.near_duplicate_pairs(texts)
+            pairs = {(pair.a, pair.b) for pair in similarity.near_duplicate_pairs(texts)}
+            pairs |= _siblings(members, parents)
             self._groups.update(similarity.groups(texts, pairs))
-            for pair in pairs:
-                self._near[pair.a] = (*self._near.get(pair.a, ()), pair.b)
-                self._near[pair.b] = (*self._near.get(pair.b, ()), pair.a)
+            near: dict[str, set[str]] = defaultdict(set)
+            for a, b in pairs:
+                near[a].add(b)
+                near[b].add(a)
+            self._near.update({key: tuple(sorted(others)) for key, others in near.items()})
 
     def read_dates(self) -> None:
         """Read the documents' dates, which only a split by date needs."""
@@ -216,6 +225,14 @@ class StoreDecisions:
             date = document.metadata.get("date")
             if isinstance(date, str):
                 self._dates[document.id] = date
+
+
+def _siblings(members: Iterable[str], parents: Mapping[str, str]) -> set[tuple[str, str]]:
+    by_parent: dict[str, list[str]] = defaultdict(list)
+    for key in sorted(members):
+        if key in parents:
+            by_parent[parents[key]].append(key)
+    return {pair for keys in by_parent.values() for pair in combinations(keys, 2)}
 
 
 def opinions_of(unit: UnitOfWork) -> Iterator[tuple[str, list[StoredAnnotation]]]:

@@ -221,7 +221,7 @@ def enter(
         _enter_batch(unit, batch, path, errors, counts, merge)
         advance(len(batch))
     if counts.signatures:
-        texts: Callable[[str], str] = lambda key: _text(unit, key)  # noqa: E731
+        texts = unit.documents.whole_text
         unit.documents.regroup(similarity.regroup(counts.signatures, known, groups, texts))
     return counts
 
@@ -321,8 +321,3 @@ def _claims(annotation: Annotation) -> Any:
         [(r.key, r.score) for r in annotation.relations],
         [[e.key for e in chain] for chain in annotation.chains],
     )
-
-
-def _text(unit: UnitOfWork, document_id: str) -> str:
-    document = unit.documents.get(document_id)
-    return "" if document is None else document.text

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from curate.corpus import DroppedLine, Found, Ingested, Note, Options, discover, languages, read
+from curate.corpus.passages import split
 from curate.errors import DataError
 from curate.flows.reporter import Reporter
-from curate.model import Document
+from curate.model import Document, passage_id
 from curate.similarity import regroup, signature
 from curate.store import NewDocument, RawPage, Store, UnitOfWork
 
@@ -32,7 +33,7 @@ class Page:
 @dataclass(slots=True)
 class IngestResult:
     """What became of the records: ``read`` = ``added`` + ``unchanged`` + ``duplicates`` +
-    ``conflicts``.
+    ``conflicts``, where documents that were ``cut`` count by their passages.
 
     ``unchanged`` were in the store before, under this id; ``duplicates`` have the text of another
     record or document; ``conflicts`` have another text than the document of their id, and are among
@@ -40,6 +41,7 @@ class IngestResult:
     """
 
     read: int = 0
+    cut: int = 0
     added: int = 0
     unchanged: int = 0
     duplicates: int = 0
@@ -58,9 +60,11 @@ def ingest(
     reporter: Reporter,
     *,
     dry_run: bool = False,
+    passages: int = 0,
 ) -> IngestResult:
     """Read files and folders into the store; each batch is committed whole.
 
+    ``passages``: documents are cut into runs of so many sentences, each a document of its own.
     With ``dry_run`` nothing is written, and ``pages`` says what cleaning dropped; ``store`` may
     then be None.  Bad records are collected in ``rejected`` and passed over.
     """
@@ -76,7 +80,12 @@ def ingest(
         for found in files:
             for outcome in read(found, options):
                 if isinstance(outcome, Ingested):
-                    work.take(outcome)
+                    try:
+                        parts = split(outcome, passages, options.language) if passages else []
+                    except DataError as error:
+                        _collect(error, result, reporter)
+                        continue
+                    work.take(outcome, parts)
                 else:
                     _collect(outcome, result, reporter)
             advance()
@@ -108,30 +117,40 @@ class _Work:
         self.store = store
         self.result = result
         self.dry_run = dry_run
-        self.batch: list[Ingested] = []
+        self.batch: list[list[Ingested]] = []
+        self.waiting = 0
         self.characters = 0
         # What a dry run would have stored by now; a real run finds it in the store.
         self.pending: dict[str, Document] = {}
+        self.signatures: dict[str, bytes] = {}
+        # What near-duplicates are told by: a passage stands for its whole document.
+        self.wholes: dict[str, str] = {}
         self.groups: dict[str, str] = {}
         self.added: set[str] = set()
         self.pages = 0
 
-    def take(self, item: Ingested) -> None:
-        self.result.read += 1
+    def take(self, item: Ingested, passages: list[Ingested]) -> None:
+        """Take a document, or its passages, which are stored in one batch."""
+        whole = item.document
+        parts = passages or [item]
+        self.result.read += len(parts)
+        self.result.cut += len(parts) > 1
         self.pages += item.raw is not None
         self.result.dropped_lines += len(item.dropped)
         if self.dry_run and item.raw is not None:
-            document = item.document
             self.result.pages.append(
-                Page(item.path, document.id, len(document.text), item.mapped, item.dropped)
+                Page(item.path, whole.id, len(whole.text), item.mapped, item.dropped)
             )
-        self.batch.append(item)
-        self.characters += len(item.document.text) + len(item.raw.content if item.raw else b"")
-        if len(self.batch) >= BATCH_DOCUMENTS or self.characters >= BATCH_CHARACTERS:
+        if len(parts) > 1:
+            self.wholes.setdefault(whole.id, whole.text)
+        self.batch.append(parts)
+        self.waiting += len(parts)
+        self.characters += len(whole.text) + len(item.raw.content if item.raw else b"")
+        if self.waiting >= BATCH_DOCUMENTS or self.characters >= BATCH_CHARACTERS:
             self.flush()
 
     def flush(self) -> None:
-        batch, self.batch, self.characters = self.batch, [], 0
+        batch, self.batch, self.waiting, self.characters = self.batch, [], 0, 0
         if not batch:
             return
         if self.store is None:
@@ -143,11 +162,17 @@ class _Work:
             with self.store.write() as unit:
                 self._store(batch, unit)
                 unit.commit()
+        if not self.dry_run:
+            self.wholes.clear()
 
-    def _store(self, batch: list[Ingested], unit: UnitOfWork) -> None:
+    def _store(self, batch: list[list[Ingested]], unit: UnitOfWork) -> None:
         documents = unit.documents
-        ids = documents.digests_by_id(item.document.id for item in batch)
-        digests = documents.ids_by_digest(item.document.digest for item in batch)
+        ids = documents.digests_by_id(
+            dict.fromkeys(k for record in batch for item in record for k in _kin(item.document))
+        )
+        digests = documents.ids_by_digest(
+            item.document.digest for record in batch for item in record
+        )
         fresh = self._fresh(batch, ids, digests)
         if not fresh:
             return
@@ -161,7 +186,7 @@ class _Work:
             NewDocument(
                 item.document,
                 groups[item.document.id],
-                signatures[item.document.id],
+                signatures.get(item.document.id),
                 _raw(item),
                 item.pieces,
                 _as_json(item.dropped),
@@ -170,7 +195,7 @@ class _Work:
         )
 
     def _fresh(
-        self, batch: list[Ingested], ids: Mapping[str, str], digests: Mapping[str, str]
+        self, batch: list[list[Ingested]], ids: Mapping[str, str], digests: Mapping[str, str]
     ) -> list[Ingested]:
         """Those of the batch that are to be added; the others are counted."""
         ids = {**ids, **{key: document.digest for key, document in self.pending.items()}}
@@ -179,7 +204,24 @@ class _Work:
             **{document.digest: key for key, document in self.pending.items()},
         }
         fresh: list[Ingested] = []
-        for item in batch:
+        for record in batch:
+            reason = _cut_otherwise(record, ids)
+            if reason:
+                first = record[0]
+                self.result.conflicts += len(record)
+                self.result.rejected.append(DataError(reason, path=first.path, line=first.line))
+                continue
+            fresh += self._new(record, ids, digests)
+        self.result.added += len(fresh)
+        if self.dry_run:
+            self.pending.update({item.document.id: item.document for item in fresh})
+        return fresh
+
+    def _new(
+        self, record: list[Ingested], ids: dict[str, str], digests: dict[str, str]
+    ) -> list[Ingested]:
+        fresh = []
+        for item in record:
             document = item.document
             known = ids.get(document.id)
             if known == document.digest:
@@ -204,9 +246,6 @@ class _Work:
                 digests[document.digest] = document.id
                 self.added.add(document.id)
                 fresh.append(item)
-        self.result.added += len(fresh)
-        if self.dry_run:
-            self.pending.update({item.document.id: item.document for item in fresh})
         return fresh
 
     def _group(
@@ -217,34 +256,87 @@ class _Work:
         unit: UnitOfWork | None,
     ) -> tuple[dict[str, bytes], dict[str, str]]:
         """Signatures of the fresh documents, and everybody's near-duplicate group with them in."""
-        texts = {item.document.id: item.document.text for item in fresh}
-        signatures = {key: signature(text) for key, text in texts.items()}
-        earlier = {key: signature(d.text) for key, d in self.pending.items() if key not in texts}
+        # Parent → the passage that stands for it.
+        first: dict[str, str] = {}
+        joined: dict[str, str] = {}
+        told: dict[str, str] = {}
+        for item in fresh:
+            document = item.document
+            if document.parent is None:
+                told[document.id] = document.text
+            elif document.parent in first:
+                joined[document.id] = first[document.parent]
+            else:
+                first[document.parent] = document.id
+                told[document.id] = self.wholes[document.parent]
+        signatures = {key: signature(text) for key, text in told.items()}
 
         def text_of(key: str) -> str:
-            if key in texts:
-                return texts[key]
+            if key in told:
+                return told[key]
             if key in self.pending:
-                return self.pending[key].text
-            document = unit.documents.get(key) if unit is not None else None
-            return "" if document is None else document.text
+                document = self.pending[key]
+                return self.wholes.get(document.parent or "", document.text)
+            return unit.documents.whole_text(key) if unit is not None else ""
 
-        groups = regroup(signatures, {**known, **earlier}, {**before, **self.groups}, text_of)
+        groups = regroup(
+            signatures,
+            {**known, **self.signatures},
+            {**before, **self.groups, **joined},
+            text_of,
+        )
         if self.dry_run:
+            self.signatures |= signatures
             self.groups = groups
-        self._report(set(texts), groups)
+        self._report(set(told), groups, {*known, *self.signatures, *signatures})
         return signatures, groups
 
-    def _report(self, added: set[str], groups: Mapping[str, str]) -> None:
+    def _report(self, added: set[str], groups: Mapping[str, str], alike: Collection[str]) -> None:
+        """``alike``: what was compared; of the passages of a document one stands for all."""
         found = self.result.near_duplicates
         ours = added.union(*found.values()) if found else added
         wanted = {groups[key] for key in ours if key in groups}
         members: dict[str, list[str]] = {}
         for key, group in groups.items():
-            if group in wanted:
+            if group in wanted and key in alike:
                 members.setdefault(group, []).append(key)
         found.clear()
         found.update({group: keys for group, keys in sorted(members.items()) if len(keys) > 1})
+
+
+def _kin(document: Document) -> tuple[str, ...]:
+    """Ids that tell whether the document was cut otherwise before."""
+    if document.parent is None:
+        return document.id, passage_id(document.id, 1)
+    count = document.metadata["passage"]["count"]
+    return document.id, document.parent, passage_id(document.parent, count + 1)
+
+
+def _cut_otherwise(record: list[Ingested], ids: Mapping[str, str]) -> str:
+    """Why a document cannot be taken that is there in other pieces; empty where it is not."""
+    parent = record[0].document.parent
+    if parent is None:
+        name = record[0].document.id
+        if name in ids or passage_id(name, 1) not in ids:
+            return ""
+        return (
+            f"document {name!r} is known in passages, and documents never change; ingest it with "
+            "the same --passages"
+        )
+    if parent in ids:
+        return (
+            f"document {parent!r} is known whole, and documents never change; ingest it without "
+            "--passages"
+        )
+    same = all(
+        ids.get(one.document.id, one.document.digest) == one.document.digest for one in record
+    )
+    if same and passage_id(parent, len(record) + 1) not in ids:
+        return ""
+    return (
+        f"document {parent!r} is known in other passages or with another text, and documents never "
+        "change; ingest it with the same --passages, or give a new text an id of its own"
+    )
 
 
 def _raw(item: Ingested) -> RawPage | None:

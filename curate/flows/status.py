@@ -21,7 +21,8 @@ class Status:
     ``annotated_by``: number of annotators → documents with that many.  ``per_annotator``:
     pseudonym → submitted annotations.  ``changed`` and ``removed``: on our side since they were
     pushed; ``tasks_*``: what was found on theirs at the last pull.  ``in_flight`` chunks were
-    sent and not confirmed.  ``next``: the commands that come next.
+    sent and not confirmed.  ``next``: the commands that come next.  ``by_lot``: the ids of those
+    pushed that are together a random sample of all (see :mod:`curate.selection`).
     """
 
     documents: int
@@ -52,6 +53,7 @@ class Status:
     in_flight: int
     last_pull: str | None
     next: tuple[str, ...] = ()
+    by_lot: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -92,7 +94,9 @@ def status(store: Store, title: str, server: str | None = None) -> Status:
         reasons = dict(unit.annotations.quarantine_reasons())
         decided = unit.decisions.count()
         in_flight = 0
+        by_lot: list[str] = []
         if project is not None:
+            by_lot = unit.selections.sample(project.id)
             in_flight = sum(1 for chunk in unit.journal.chunks(project.id) if not chunk.doubtful)
     found = Status(
         documents=here.documents,
@@ -122,6 +126,7 @@ def status(store: Store, title: str, server: str | None = None) -> Status:
         tasks_double=here.tasks_double,
         in_flight=in_flight,
         last_pull=None if project is None else project.bookmark,
+        by_lot=tuple(by_lot),
     )
     return _with_next(found)
 

@@ -110,7 +110,15 @@ def _grouped(splits: Mapping[str, Sequence[GoldDocument]]) -> dict[str, list[Gol
     from curate.similarity import groups, near_duplicate_pairs
 
     texts = {g.id: g.document.text for documents in splits.values() for g in documents}
-    found = groups(texts, near_duplicate_pairs(texts))
+    links = [(pair.a, pair.b) for pair in near_duplicate_pairs(texts)]
+    # passages of one document belong together; NUL is in no id
+    links += [
+        (g.id, f"\0{g.document.parent}")
+        for documents in splits.values()
+        for g in documents
+        if g.document.parent is not None
+    ]
+    found = groups(texts, links)
     return {
         split: [replace(g, group=found[g.id]) for g in documents]
         for split, documents in splits.items()

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from curate.model import Document
+from curate.model import Document, passage_id
 from curate.offsets import OffsetMap
 from curate.store.clock import now
 from curate.store.tables import documents, raw_pages
@@ -167,6 +167,24 @@ class Documents:
                 .values(group_id=group_id)
             )
 
+    def parents(self) -> dict[str, str]:
+        """Passage id → id of the document that it was cut from."""
+        rows = self._connection.execute(
+            select(documents.c.id, parent_column().label("parent")).where(
+                parent_column().is_not(None)
+            )
+        )
+        return {row.id: row.parent for row in rows}
+
+    def whole_text(self, document_id: str) -> str:
+        """What near-duplicates are told by: the text, of a passage that of all its document's."""
+        document = self.get(document_id)
+        if document is None or document.parent is None:
+            return "" if document is None else document.text
+        count = int(document.metadata["passage"]["count"])
+        ids = [passage_id(document.parent, number) for number in range(1, count + 1)]
+        return "\n".join(passage.text for passage in self.many(ids))
+
     def raw(self, document_id: str) -> tuple[RawPage, OffsetMap] | None:
         """The page a document was cut from, and the map from its text into the decoded page."""
         row = self._connection.execute(
@@ -195,6 +213,12 @@ class Documents:
                 )
             )
         return known
+
+
+def parent_column() -> ColumnElement[str]:
+    """The id of the document that a passage was cut from; null for whole documents."""
+    parent: ColumnElement[str] = documents.c.metadata[("passage", "of")].as_string()
+    return parent
 
 
 def _document(row: Any) -> Document:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from curate.selection import KNOWN, Candidate, claims_from, lot
-from curate.store.documents import _batches
+from curate.store.documents import _batches, parent_column
 from curate.store.facts import Facts
 from curate.store.sync import chosen_predictions
 from curate.store.sync_tables import studio_tasks
@@ -52,7 +52,7 @@ class Selections:
                     documents.c.id,
                     documents.c.group_id,
                     func.length(documents.c.text).label("characters"),
-                    _parent().label("parent"),
+                    parent_column().label("parent"),
                 )
                 .where(documents.c.seq > last, ~_has_task(project))
                 .order_by(documents.c.seq)
@@ -82,7 +82,7 @@ class Selections:
     def taken(self, project: int) -> list[tuple[str, str]]:
         """``(group, parent)`` of every document that has a task; a document is its own parent."""
         rows = self._connection.execute(
-            select(documents.c.id, documents.c.group_id, _parent().label("parent"))
+            select(documents.c.id, documents.c.group_id, parent_column().label("parent"))
             .where(_has_task(project))
             .order_by(documents.c.seq)
         )
@@ -131,12 +131,6 @@ def _has_task(project: int) -> ColumnElement[bool]:
         .where(studio_tasks.c.project == project, studio_tasks.c.document_id == documents.c.id)
         .exists()
     )
-
-
-def _parent() -> ColumnElement[str]:
-    """What a passage was cut from; null for whole documents."""
-    parent: ColumnElement[str] = documents.c.metadata[("passage", "of")].as_string()
-    return parent
 
 
 def _scored(body: Any) -> Iterator[tuple[str, float | None]]:
