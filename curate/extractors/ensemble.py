@@ -17,6 +17,7 @@ Mention = tuple[int, int, str]
 Claim = tuple[int, int, str, str]
 """``(first token, end token, the rules' label, rule)``."""
 
+ANY = "*"
 LEAST = 0.5
 UNSURE = 0.5
 """A mention of the model whose least marginal is smaller gives way to a rule that speaks."""
@@ -37,15 +38,12 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """What a rule is worth where the model is silent: ``right`` of ``said``, as ``label``."""
+    """What a rule is worth where the model is silent: ``right`` of ``said``, as ``label``; without
+    a label it may not speak."""
 
     label: str
     right: int
     said: int
-
-    @property
-    def least(self) -> float:
-        return wilson(self.right, self.said)
 
     @property
     def precision(self) -> float:
@@ -103,8 +101,10 @@ def learn_voices(
     documents: Sequence[tuple[Sequence[Claim], Sequence[Scored], Sequence[Mention]]],
     names: Mapping[str, str],
 ) -> dict[str, Voice]:
-    """``label/rule`` → its voice, for those that may speak.
+    """``label/rule`` → its voice, and ``label/*`` for rules without a record of their own.
 
+    A rule may speak by its own record, or by that of all rules of its label where its own does not
+    speak against it.
     ``documents``: what the rules said, what the model found that had not learned from the document,
     and gold.  A rule that would push out a right mention is wrong there.
     """
@@ -119,15 +119,20 @@ def learn_voices(
             rivals = in_the_way(claim, found, spans)
             if rivals is None:
                 continue
-            key = f"{claim[2]}/{claim[3]}"
-            said[key] += 1
-            right[key] += (claim[0], claim[1], names[claim[2]]) in known and not any(
+            good = (claim[0], claim[1], names[claim[2]]) in known and not any(
                 (m.first, m.end, m.label) in known for m in rivals
             )
-    voices = {
-        key: Voice(names[key.split("/")[0]], right[key], n) for key, n in sorted(said.items())
-    }
-    return {key: voice for key, voice in voices.items() if voice.least >= LEAST}
+            for key in (f"{claim[2]}/{claim[3]}", f"{claim[2]}/{ANY}"):
+                said[key] += 1
+                right[key] += good
+    voices: dict[str, Voice] = {}
+    for key, n in sorted(said.items()):
+        label = key.split("/")[0]
+        common = wilson(right[f"{label}/{ANY}"], said[f"{label}/{ANY}"]) >= LEAST
+        speaks = wilson(right[key], n) >= LEAST or (common and 2 * right[key] >= n)
+        if common or speaks:
+            voices[key] = Voice(names[label] if speaks else "", right[key], n)
+    return voices
 
 
 def together(
@@ -137,9 +142,11 @@ def together(
     kept = list(found)
     spans = {(a, b) for a, b, _, _ in claims}
     for claim in sorted(claims, key=lambda c: (c[0] - c[1], c)):
-        voice = voices.get(f"{claim[2]}/{claim[3]}")
-        rivals = in_the_way(claim, kept, spans) if voice is not None else None
-        if voice is None or rivals is None:
+        voice = voices.get(f"{claim[2]}/{claim[3]}") or voices.get(f"{claim[2]}/{ANY}")
+        if voice is None or not voice.label:
+            continue
+        rivals = in_the_way(claim, kept, spans)
+        if rivals is None:
             continue
         kept = [m for m in kept if m not in rivals]
         score = round(voice.precision, 4)

@@ -344,6 +344,7 @@ def _learn_crf(
     counts["rules_that_speak"] = {
         rule: {"as": voice.label, "right": voice.right, "of": voice.said}
         for rule, voice in crf.crf.voices.items()
+        if voice.label
     }
     counts["calibrated"] = bool(crf.crf.curve.points)
     if any(gold.annotation.relations for gold in train):

@@ -28,7 +28,7 @@ def test_a_rule_that_is_right_where_the_model_is_silent_speaks() -> None:
     """It speaks with gold's label and its precision as score, and not where the model spoke."""
     documents = [([DATE], [], [(0, 2, "Date")])] * 8
     voices = learn_voices(documents, names_of((c, g) for c, _, g in documents))
-    assert voices == {"DATE/date-full": Voice("Date", 8, 8)}
+    assert voices == dict.fromkeys(("DATE/*", "DATE/date-full"), Voice("Date", 8, 8))
     assert together([], [DATE], voices) == [Scored(0, 2, "Date", 0.9, 0.9)]
     said = [found(0, 2, "Hour", 0.3)]
     assert together(said, [DATE], voices) == said
@@ -43,6 +43,18 @@ def test_a_rule_of_doubtful_worth_is_silent() -> None:
         ([DATE], [], []),
     ]
     assert learn_voices(mixed * 10, {"DATE": "Date"}) == {}
+
+
+def test_a_rule_without_a_record_speaks_for_its_label_and_a_bad_one_does_not() -> None:
+    """The record of all rules of a label counts for those that hardly ever spoke."""
+    good: list[tuple[list[Claim], list[Scored], list[Mention]]] = [([DATE], [], [(0, 2, "Date")])]
+    bad: list[tuple[list[Claim], list[Scored], list[Mention]]] = [
+        ([(4, 5, "DATE", "date-wild")], [], [])
+    ]
+    voices = learn_voices(good * 20 + bad * 2, {"DATE": "Date"})
+    unknown: Claim = (7, 8, "DATE", "date-new")
+    said = together([], [DATE, unknown, (4, 5, "DATE", "date-wild")], voices)
+    assert [(m.first, m.label) for m in said] == [(0, "Date"), (7, "Date")]
 
 
 def test_what_the_model_is_sure_of_stays() -> None:
