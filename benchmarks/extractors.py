@@ -1,6 +1,6 @@
 """Extractors on WiNER and POPCORN: quality by amount of gold, training time, calibration, speed.
 
-Run: python -m benchmarks.extractors [winer|popcorn|sahel|speed …] [--sizes 100 300] [--seeds 1 2]
+Run: python -m benchmarks.extractors [winer|popcorn|sahel|judge|speed …] [--sizes 100] [--seeds 1 2]
 
 The corpora lie in ../shared/data (or where CURATE_BENCH_DATA says); where they are absent the
 benchmark says so and goes on.  Documents are held out by a seeded shuffle, whole; word clusters
@@ -246,6 +246,94 @@ def run_speed() -> None:
         )
 
 
+def run_judge(size: int, seed: int) -> None:
+    """Who tells right from wrong among the entities of spaCy's ner: its beam, or the judge."""
+    import tempfile
+
+    from curate.extractors.judge import Judge
+
+    documents = winer()
+    if not documents:
+        print("judge: the corpus is not here; left out")
+        return
+    schema = schema_of("winer", documents)
+    test, rest = halves(documents, HELD_OUT["winer"], seed)
+    raw = [g.document.text for g in rest]
+    with tempfile.TemporaryDirectory() as work:
+        crf = learn(rest[:size], [], schema, TrainSettings(seed=seed), raw=raw).nlp
+        settings = TrainSettings(extractor="ner", seed=seed, steps=600)
+        ner = learn(rest[:size], [], schema, settings, work=Path(work)).nlp
+        crf.to_disk(Path(work) / "crf")
+        judge = Judge.of(Path(work) / "crf")
+        rows: list[tuple[float, float, bool]] = []
+        for gold in test:
+            doc = ner(gold.document.text)
+            known = {e.key for e in gold.annotation.entities}
+            beam = _beam(ner, gold.document.text)
+            said = [Entity(e.start_char, e.end_char, e.label_) for e in doc.ents]
+            annotation = Annotation.of(gold.id, said, (), MODEL)
+            for e in judge.judged(annotation, gold.document.text, MODEL).entities:
+                rows.append((beam.get(e.key, 0.0), e.score or 0.0, e.key in known))
+    right = [good for *_, good in rows]
+    share = sum(right) / len(right)
+    print(
+        f"judge: {len(rows)} entities of spaCy's ner ({size} documents, seed {seed}), "
+        f"{100 * share:.1f} % right"
+    )
+    for name, column in (("spaCy's beam", 0), ("the judge", 1)):
+        scores = [row[column] for row in rows]
+        print(
+            f"judge: {name}: AUROC {_auroc(scores, right):.3f}, ECE {_ece(scores, right):.3f}",
+            flush=True,
+        )
+
+
+def _beam(nlp: Any, text: str) -> dict[tuple[int, int, str], float]:
+    """The share of the beam's parses, by their probability, that hold each entity."""
+    doc = nlp.make_doc(text)
+    for name, part in nlp.pipeline:
+        if name == "ner":
+            break
+        doc = part(doc)
+    ner = nlp.get_pipe("ner")
+    [beam] = ner.beam_parse([doc], beam_width=16, beam_density=0.0001)
+    found: dict[tuple[int, int, str], float] = {}
+    for probability, entities in ner.moves.get_beam_parses(beam):
+        for start, end, label in entities:
+            span = doc[start:end]
+            key = (span.start_char, span.end_char, label)
+            found[key] = found.get(key, 0.0) + probability
+    return found
+
+
+def _auroc(scores: Sequence[float], right: Sequence[bool]) -> float:
+    """The probability that a right one scores above a wrong one; ties count a half."""
+    order = sorted(range(len(scores)), key=lambda i: scores[i])
+    ranks = [0.0] * len(scores)
+    at = 0
+    while at < len(order):
+        end = at
+        while end < len(order) and scores[order[end]] == scores[order[at]]:
+            end += 1
+        for i in order[at:end]:
+            ranks[i] = (at + end + 1) / 2
+        at = end
+    good = sum(right)
+    total = sum(rank for rank, yes in zip(ranks, right, strict=True) if yes)
+    return (total - good * (good + 1) / 2) / (good * (len(right) - good))
+
+
+def _ece(scores: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
+    """Expected calibration error over equally wide bins."""
+    cells = [[0.0, 0.0, 0.0] for _ in range(bins)]
+    for score_, good in zip(scores, right, strict=True):
+        cell = cells[min(bins - 1, int(score_ * bins))]
+        cell[0] += 1
+        cell[1] += score_
+        cell[2] += good
+    return sum(abs(cell[1] - cell[2]) for cell in cells) / len(scores)
+
+
 def _without(gold: GoldDocument) -> GoldDocument:
     bare = Annotation.of(gold.id, gold.annotation.entities, (), GOLD)
     return GoldDocument(gold.document, bare)
@@ -257,7 +345,7 @@ def _percent(value: float | None) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", default=["winer", "popcorn", "sahel", "speed"])
+    parser.add_argument("what", nargs="*", default=["winer", "popcorn", "sahel", "judge", "speed"])
     parser.add_argument("--sizes", nargs="*", type=int, default=None, help="0: all that are left")
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2])
     parser.add_argument("--rules", default=None, help="bootstrap data to stack; '' for none")
@@ -271,6 +359,8 @@ def main(arguments: Sequence[str]) -> int:
             run_sahel(chosen.seeds)
         elif what == "speed":
             run_speed()
+        elif what == "judge":
+            run_judge((chosen.sizes or [100])[0], chosen.seeds[0])
         else:
             print(json.dumps({"error": f"no part {what!r}"}), file=sys.stderr)
             return 2
