@@ -43,13 +43,19 @@ ARMS: dict[str, Arm] = {
     "uncertain passages, any of the best quarter": (True, {"spread": 1}),
     "uncertain documents, any of the best quarter": (False, {"spread": 1}),
     "uncertain passages, none by lot": (True, {"share": 0.0}),
+    "lowest mean score, documents": (False, {"mean": True}),
 }
-"""Passages or not, and the options of ``choose`` (None: by chance)."""
+"""Passages or not, and the options of ``choose`` (None: by chance; ``mean``: without it)."""
 USUAL = list(ARMS)[:4]
 
 
 def words(gold: GoldDocument) -> int:
     return len(gold.document.text.split())
+
+
+def mean_score(said: Annotation) -> tuple[float, str]:
+    scores = [e.score or 0.0 for e in said.entities]
+    return (sum(scores) / len(scores) if scores else 1.0, said.document_id)
 
 
 def passages(gold: GoldDocument, size: int, language: str) -> list[GoldDocument]:
@@ -131,7 +137,9 @@ class Run:
         options: dict[str, Any],
     ) -> list[str]:
         golds = list(left.values())
-        said = predict(nlp, [g.document for g in golds], MODEL)
+        said = list(predict(nlp, [g.document for g in golds], MODEL))
+        if "mean" in options:
+            return [a.document_id for a in sorted(said, key=mean_score)]
         candidates = [
             Candidate(
                 a.document_id,

@@ -23,6 +23,7 @@ schema_file = {schema}
 language = {language}
 salt = "curate"                                # of the hash that assigns splits
 splits = {{ train = 70, dev = 15, test = 15 }}   # per cent of near-duplicate groups
+passages = 0                                   # ingest cuts into so many sentences; 0: not at all
 
 [studio]
 project = {project}
