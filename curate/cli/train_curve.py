@@ -75,7 +75,7 @@ def train_curve(
     from dataclasses import replace
 
     from curate.errors import UsageError
-    from curate.extractors.train import TrainSettings
+    from curate.extractors.train import TrainSettings, aids_for
     from curate.flows.train import settings_from
     from curate.flows.train_curve import CurveOptions, write_report
     from curate.flows.train_curve import train_curve as run
@@ -102,6 +102,7 @@ def train_curve(
         CurveOptions(shares=parts, repeats=seeds, seed=seed, on=on, more=more),
         settings=settings,
         raw=context.raw_texts(),
+        aids=aids_for(context.gazetteers, context.models, like=from_),
     )
     if output is not None:
         for path in write_report(result, output):

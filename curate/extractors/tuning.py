@@ -11,7 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from curate.extractors.train import TrainSettings, learn, learn_relations, predict, related
+from curate.extractors.train import (
+    NO_AIDS,
+    Aids,
+    TrainSettings,
+    learn,
+    learn_relations,
+    predict,
+    related,
+)
 from curate.model import Annotation, Source
 from curate.schema import LabelSchema
 
@@ -89,6 +97,7 @@ def tune(
     settings: TrainSettings,
     *,
     tick: Tick = lambda _: None,
+    aids: Aids = NO_AIDS,
 ) -> Tuning:
     """Choose among the grid for entities and, where train has relations, for relations."""
     folds = _folds(train, dev, settings.seed)
@@ -98,14 +107,14 @@ def tune(
     for part in parts:
         judge = _entities if part == "entities" else _relations
         tick(f"tuning {part}")
-        base = _pooled(folds, schema, settings, judge)
+        base = _pooled(folds, schema, settings, aids, judge)
         tried.append(Tried(part, {}, _f1(base, part), 0.0, 0.0))
         best, winner = 0.0, dict[str, Any]()
         for values in GRIDS[part]:
             if all(getattr(settings, key) == value for key, value in values.items()):
                 continue
             tick(f"tuning {part}: {', '.join(f'{k}={v}' for k, v in values.items())}")
-            found = _pooled(folds, schema, replace(settings, **values), judge)
+            found = _pooled(folds, schema, replace(settings, **values), aids, judge)
             difference, error = _paired(base, found, part)
             tried.append(Tried(part, values, _f1(found, part), difference, error))
             if difference is not None and error is not None and difference > max(best, error):
@@ -142,17 +151,21 @@ def _folds(train: Sequence[GoldDocument], dev: Sequence[GoldDocument], seed: int
 
 
 _Judge = Callable[
-    [list["GoldDocument"], list["GoldDocument"], LabelSchema, TrainSettings],
+    [list["GoldDocument"], list["GoldDocument"], LabelSchema, TrainSettings, Aids],
     list[tuple[Annotation, Annotation]],
 ]
 
 
 def _pooled(
-    folds: Sequence[_Fold], schema: LabelSchema, settings: TrainSettings, judge: _Judge
+    folds: Sequence[_Fold],
+    schema: LabelSchema,
+    settings: TrainSettings,
+    aids: Aids,
+    judge: _Judge,
 ) -> Tally:
     from curate.scoring import tally
 
-    rows = [pair for rest, held in folds for pair in judge(rest, held, schema, settings)]
+    rows = [pair for rest, held in folds for pair in judge(rest, held, schema, settings, aids)]
     return tally(rows, schema=schema)
 
 
@@ -161,9 +174,10 @@ def _entities(
     held: list[GoldDocument],
     schema: LabelSchema,
     settings: TrainSettings,
+    aids: Aids,
 ) -> list[tuple[Annotation, Annotation]]:
     bare = [replace(g, annotation=_without_relations(g.annotation)) for g in rest]
-    nlp = learn(bare, (), schema, settings, calibrate=False).nlp
+    nlp = learn(bare, (), schema, settings, calibrate=False, aids=aids).nlp
     source = Source.model("tuning")
     said = {a.document_id: a for a in predict(nlp, [g.document for g in held], source)}
     return [(g.annotation, said[g.id]) for g in held]
@@ -174,6 +188,7 @@ def _relations(
     held: list[GoldDocument],
     schema: LabelSchema,
     settings: TrainSettings,
+    aids: Aids,
 ) -> list[tuple[Annotation, Annotation]]:
     """Relations between given entities: those of gold."""
     nlp = learn_relations(rest, schema, settings)

@@ -227,7 +227,7 @@ def _train(
 
         tuned = None
         if chosen.tune and not by_spacy:
-            tuned = tune(splits["train"], splits["dev"], schema, chosen, tick=tick)
+            tuned = tune(splits["train"], splits["dev"], schema, chosen, tick=tick, aids=aids)
         done = learn(
             splits["train"],
             splits["dev"],

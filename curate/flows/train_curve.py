@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import DataError, UsageError
-from curate.extractors.train import TrainSettings, learn, predict, recipe
+from curate.extractors.train import NO_AIDS, Aids, TrainSettings, learn, predict, recipe
 from curate.flows.looks import note_looks
 from curate.flows.train import checked_splits, mentions, versions
 from curate.model import Source, digest_of
@@ -143,17 +143,20 @@ def train_curve(
     *,
     settings: TrainSettings | None = None,
     raw: Sequence[str] = (),
+    aids: Aids = NO_AIDS,
 ) -> LearningCurve:
     """Train on growing shares of ``gold``'s train split, score each model, fit the curve.
 
     Every point is kept in ``cache`` under what it was made from: run again after an interruption,
-    or with more repetitions, only the missing ones are trained.  ``raw`` are texts without gold.
-    Raises UsageError for options that cannot be, DataError for gold that does not fit.
+    or with more repetitions, only the missing ones are trained.  ``raw`` are texts without gold,
+    ``aids`` what the entity model may lean on.  Raises UsageError for options that cannot be,
+    DataError for gold that does not fit.
     """
     options = options or CurveOptions()
     options.check()
     chosen = replace(settings or TrainSettings(), seed=options.seed)
     splits = checked_splits(gold, schema)
+    aids.check(splits["train"])
     on = _where(options.on, splits)
     jobs, notes = _plan(splits, on, options)
     held = {g.document.digest for split in ("dev", "test") for g in splits[split]}
@@ -166,7 +169,7 @@ def train_curve(
         + (f"the {on} split" if on != "cross" else "held-out parts of train")
     )
     rows, points, looks = [], [], 0
-    for job, key, tally, kept in _trained(jobs, schema, chosen, texts, cache, reporter):
+    for job, key, tally, kept in _trained(jobs, schema, chosen, texts, aids, cache, reporter):
         points.append(Point(job.step, job.repeat, len(job.train), tally))
         rows.append(_row(job, tally, kept))
         if on == "test":
@@ -253,6 +256,7 @@ def _trained(
     schema: LabelSchema,
     settings: TrainSettings,
     raw: Sequence[str],
+    aids: Aids,
     cache: Path,
     reporter: Reporter,
 ) -> Iterator[tuple[_Job, str, Tally, bool]]:
@@ -260,7 +264,9 @@ def _trained(
     from curate.scoring.saved import dump_counts, read_counts
 
     keys = [
-        recipe({"train": job.train, "scored": job.scored}, schema, _seeded(settings, job), raw, v)
+        recipe(
+            {"train": job.train, "scored": job.scored}, schema, _seeded(settings, job), raw, v, aids
+        )
         for v in [versions()]
         for job in jobs
     ]
@@ -280,7 +286,7 @@ def _trained(
             if key in known:
                 yield job, key, known[key], True
                 continue
-            tally = _tally_of(job, schema, _seeded(settings, job), raw)
+            tally = _tally_of(job, schema, _seeded(settings, job), raw, aids)
             write_bytes(cache / f"{key}.jsonl", dump_counts(tally))
             known[key] = tally
             advance(_cost(job))
@@ -303,13 +309,17 @@ def _seeded(settings: TrainSettings, job: _Job) -> TrainSettings:
     return replace(settings, seed=settings.seed + job.repeat)
 
 
-def _tally_of(job: _Job, schema: LabelSchema, settings: TrainSettings, raw: Sequence[str]) -> Tally:
+def _tally_of(
+    job: _Job, schema: LabelSchema, settings: TrainSettings, raw: Sequence[str], aids: Aids
+) -> Tally:
     from curate.scoring import tally
 
     held = {g.document.digest for g in job.scored}
     texts = [text for text in raw if digest_of(text) not in held]
     with tempfile.TemporaryDirectory(prefix="curate-train-") as work:
-        done = learn(job.train, (), schema, settings, raw=texts, work=Path(work), calibrate=False)
+        done = learn(
+            job.train, (), schema, settings, raw=texts, work=Path(work), calibrate=False, aids=aids
+        )
         source = Source.model("curve")
         said = {
             a.document_id: a for a in predict(done.nlp, [g.document for g in job.scored], source)

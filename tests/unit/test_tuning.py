@@ -31,6 +31,7 @@ def judging(right: dict[float | None, float]) -> Any:
         held: Sequence[GoldDocument],
         schema: LabelSchema,
         settings: TrainSettings,
+        aids: object,
     ) -> list[tuple[Annotation, Annotation]]:
         assert {g.id for g in rest}.isdisjoint(g.id for g in held)
         share = right.get(settings.c1, right[None])
