@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 """How often we look whether another model was promoted."""
 
+PART = 8
+"""Documents that the model is asked at a time: who opens a task meanwhile waits for these only."""
+
 _SAMPLE = "Awa Touré, ministre, a rencontré à Gao le général Idris Tahar, chef de l'armée, mardi."
 
 
@@ -270,18 +273,21 @@ class Answers:
                     found[digest] = annotation
         self._metrics.predictions.labels("store").inc(len(found))
         asked = [item for digest, item in wanted.items() if digest not in found]
-        if not asked:
-            return found
-        fresh = self._ask(model, [item.document for item in asked])
-        self._metrics.predictions.labels("model").inc(len(fresh))
-        keep = [
-            replace(fresh[item.document.digest], document_id=item.known)
-            for item in asked
-            if item.known is not None and item.document.digest in fresh
-        ]
-        if keep:
-            self._keeper.submit(self._keep, keep)
-        return found | fresh
+        for start in range(0, len(asked), PART):
+            if start:
+                time.sleep(0.001)  # a lock is not fair: whoever waits for it goes first
+            part = asked[start : start + PART]
+            fresh = self._ask(model, [item.document for item in part])
+            self._metrics.predictions.labels("model").inc(len(fresh))
+            keep = [
+                replace(fresh[item.document.digest], document_id=item.known)
+                for item in part
+                if item.known is not None and item.document.digest in fresh
+            ]
+            if keep:
+                self._keeper.submit(self._keep, keep)
+            found |= fresh
+        return found
 
     def _ask(self, model: Loaded, documents: Sequence[Document]) -> dict[str, Annotation]:
         """Asked all at once; where that fails each by itself, so that one spoils no other."""
