@@ -94,6 +94,14 @@ def evaluate(
         float | None,
         typer.Option(help="Exit 1 if strict F1 of the relations is below this.", min=0.0, max=1.0),
     ] = None,
+    by_lot: Annotated[
+        bool,
+        typer.Option(
+            "--by-lot",
+            help="Only documents that `curate push --order uncertainty` drew by lot: an estimate "
+            "that the model's doubts do not bend.",
+        ),
+    ] = False,
     only_common: OnlyCommonOption = False,
     draws: DrawsOption = 10_000,
     seed: SeedOption = None,
@@ -101,6 +109,7 @@ def evaluate(
 ) -> None:
     """Score predictions against gold, with intervals."""
     from curate.flows.annotation_sets import gold_set
+    from curate.flows.choosing import drawn_by_lot
     from curate.flows.evaluate import Options, check_gate, write_report
     from curate.flows.evaluate import evaluate as run
 
@@ -118,6 +127,7 @@ def evaluate(
         only_common=only_common,
         draws=draws,
         seed=seed,
+        sample=drawn_by_lot(context.store, context.settings.studio.project) if by_lot else None,
     )
     result = run(claimed, against, schema, reporter, options)
     _note_looks(context, [claimed], against, split, reporter)

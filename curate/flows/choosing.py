@@ -6,12 +6,13 @@ from array import array
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from curate.errors import UsageError
 from curate.selection import SHARE, Selection, choose
 from curate.store.selection import Ledger
 
 if TYPE_CHECKING:
     from curate.flows.reporter import Reporter
-    from curate.store import UnitOfWork
+    from curate.store import Store, UnitOfWork
 
 Order = Literal["oldest", "random", "uncertainty"]
 
@@ -111,3 +112,22 @@ def _told(found: Selection, seed: int) -> Chosen:
         labels=dict(found.weights),
         seed=seed,
     )
+
+
+def drawn_by_lot(store: Store, title: str) -> frozenset[str]:
+    """The documents in this project that are a random sample of all that were ingested.
+
+    Raises UsageError where nothing was ever drawn.
+    """
+    with store.read() as unit:
+        found = [
+            unit.selections.sample(project.id)
+            for project in unit.projects.all()
+            if project.title == title and project.purpose == "annotate"
+        ]
+    if not any(found):
+        raise UsageError(
+            f"nothing was drawn by lot in the project {title!r}; "
+            "`curate push --order uncertainty` does that"
+        )
+    return frozenset(key for sample in found for key in sample)

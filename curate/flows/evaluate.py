@@ -29,7 +29,8 @@ class Options:
     """What of the documents and labels is scored, and how.
 
     ``by``: a fact of the documents to score by, one of ``FACTS``.  ``only_common``: documents on
-    one side only are left out instead of refused.
+    one side only are left out instead of refused.  ``sample``: the documents drawn by lot, where
+    only these are scored.
     """
 
     split: str | None = None
@@ -38,6 +39,7 @@ class Options:
     only_common: bool = False
     draws: int = 10_000
     seed: int | None = None
+    sample: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Evaluation:
         data["split"] = self.options.split
         data["labels"] = list(self.options.labels)
         data["left_out"] = self.left_out
+        if self.options.sample is not None:
+            data["by_lot"] = True
         if self.options.by:
             data["by"] = {
                 self.options.by: {
@@ -129,7 +133,7 @@ def load_pair(
 
     def of_gold(found: AnnotatedSet) -> set[str]:
         if options.split is None:
-            return set(found.ids)
+            return drawn(found, set(found.ids))
         splits = found.facts["split"]
         inside = {document for document, split in splits.items() if split == options.split}
         if not inside:
@@ -137,7 +141,18 @@ def load_pair(
             raise UsageError(
                 f"{gold.name} has no documents of split {options.split!r}; it has: {known}"
             )
-        return inside
+        return drawn(found, inside)
+
+    def drawn(found: AnnotatedSet, inside: set[str]) -> set[str]:
+        if options.sample is None:
+            return inside
+        both = inside & options.sample
+        if not both:
+            raise UsageError(
+                f"{gold.name} holds no document that was drawn by lot"
+                + (f" in split {options.split!r}" if options.split else "")
+            )
+        return both
 
     def asked() -> Iterator[Document]:
         for document, _ in gold.records(chosen):
@@ -155,7 +170,7 @@ def load_pair(
     paired = pair(
         loaded[0],
         loaded[1],
-        chosen=None if options.split is None else chosen,
+        chosen=None if options.split is None and options.sample is None else chosen,
         only_common=options.only_common,
     )
     if not paired.documents:

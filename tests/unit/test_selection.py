@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import UsageError
-from curate.flows.choosing import plan
+from curate.flows.annotation_sets import FileSet
+from curate.flows.choosing import drawn_by_lot, plan
+from curate.flows.evaluate import Options, evaluate
 from curate.flows.reporter import Silent
+from curate.interchange import write
 from curate.model import Annotation, Document, Entity, Source
 from curate.selection import Candidate, Claims, by_lot, choose, claims_from, label_weights, lot
 from curate.store import Ledger, NewDocument, PushedTask, Store
@@ -318,3 +322,22 @@ def test_where_no_prediction_has_scores_the_lot_decides(store: Store) -> None:
     assert "none of the 6 waiting documents has a prediction with scores" in told.said[0]
     with store.read() as unit:
         assert unit.selections.ledger(project) == Ledger(0, 4, max(lot(0, name) for name in names))
+
+
+def test_only_what_was_drawn_by_lot_can_be_scored(store: Store, tmp_path: Path) -> None:
+    """Gold outside of the sample does not count; without a sample the command says so."""
+    project = filled(store, [n / 20 for n in range(20)])
+    with pytest.raises(UsageError, match="nothing was drawn by lot in the project 'p'"):
+        drawn_by_lot(store, "p")
+    pushed(store, project, 10)
+    sample = drawn_by_lot(store, "p")
+    with store.read() as unit:
+        documents = list(unit.documents.all())
+    path = tmp_path / "gold.jsonl"
+    write(path, [(d, Annotation.of(d.id, [Entity(0, 8, "PER")], [], MODEL)) for d in documents])
+    gold = FileSet(path)
+    found = evaluate(gold, gold, None, Silent(), Options(draws=0, sample=sample))
+    assert found.scores.documents == len(sample)
+    assert 2 <= len(sample) < 10
+    with pytest.raises(UsageError, match="no document that was drawn by lot"):
+        evaluate(gold, gold, None, Silent(), Options(draws=0, sample=frozenset({"other"})))
