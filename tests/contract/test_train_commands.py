@@ -63,6 +63,11 @@ def test_training_promotes_by_the_rule_or_says_why_not(
     assert "looks at that test split: 3 when it was trained, 3 by now" in shown
     assert "forced: we agreed" in shown
     assert "edits per gold entity" in shown
+    few = ("--shares", "0.5,1", "--seeds", 1, "--on", "test", "--json")
+    curve = curate(*at, "train-curve", "--gold", gold, *few)
+    assert curve.json["notes"] == ["looks at that test split so far: 5"]
+    why = "n/a: a curve needs 4 different sizes, there are 2"
+    assert curve.json["sentences"] == [f"entities: {why}", f"relations: {why}"]
 
 
 def test_a_broken_off_curve_goes_on_where_it_stopped(
