@@ -191,6 +191,9 @@ def _train(
     name = name or schema.name
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"{name!r} is no name for a model; use {NAMES}")
+    by_spacy = chosen.config is not None or chosen.extractor != "crf"
+    if chosen.tune and by_spacy:
+        raise UsageError("--tune is for the extractor `crf`; spaCy's settings stand in its config")
     splits = checked_splits(gold, schema)
     if auto and not splits["test"]:
         raise DataError(
@@ -215,7 +218,6 @@ def _train(
         + (f", {len(splits['dev'])} for dev" if splits["dev"] else "")
     )
     models.mkdir(parents=True, exist_ok=True)
-    by_spacy = chosen.config is not None or chosen.extractor != "crf"
     with (
         tempfile.TemporaryDirectory(prefix="curate-train-") as work,
         reporter.progress("train", None if by_spacy else 5 + 9 * chosen.tune) as advance,

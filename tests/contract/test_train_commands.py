@@ -54,6 +54,7 @@ def test_training_promotes_by_the_rule_or_says_why_not(
     same = curate(*at, "train", "--gold", gold, "--from", "tiny@2", "--json")
     assert (same.json["trained"], same.json["model"]["reference"]) == (False, "tiny@2")
     assert curate(*at, "train", "--gold", gold, "--from", "nobody").code == 2
+    assert curate(*at, "train", "--gold", gold, "--extractor", "ner", "--tune").code == 2
     assert curate(*at, "train", "--gold", other, "--auto").code == 3
     assert curate(*at, "models", "promote", "tiny@2", "--gold", gold, "--force", " ").code == 2
     forced = curate(*at, "models", "promote", "tiny@2", "--gold", gold, "--force", "we agreed")
