@@ -171,7 +171,7 @@ def to_files(
     """
     model = identity(extractor, min_score)
     _notice(extractor, reporter)
-    folder = PredictionFolder(output, model, schema.digest, partition)
+    folder = PredictionFolder(output, model, _legal(schema), partition)
     total = None
     if isinstance(source, str):
         found: Iterable[Document | DataError] = documents_at(source)
@@ -331,6 +331,13 @@ def _all(store: Store) -> Iterator[Document]:
     for start in range(0, len(ids), _BATCH):
         with store.read() as unit:
             yield from list(unit.documents.many(ids[start : start + _BATCH]))
+
+
+def _legal(schema: LabelSchema) -> str:
+    """A digest of what decides which answers fit; what annotators are told may change."""
+    relations = [(r.name, r.head, r.tail, r.symmetric, r.same_label) for r in schema.relations]
+    told = repr((schema.entity_labels, relations))
+    return hashlib.sha256(told.encode("utf-8")).hexdigest()
 
 
 def _short(document_id: str) -> int:

@@ -19,7 +19,7 @@ from curate.extractors.interface import Extractor
 from curate.flows import bulk
 from curate.flows.reporter import Silent
 from curate.model import Annotation, Document, Entity, Relation, Source
-from curate.schema import parse_schema
+from curate.schema import EntityType, LabelSchema, parse_schema
 from curate.store import NewDocument, Store
 from curate.store.engine import sqlite_url
 from curate.urls import place, shown
@@ -233,6 +233,36 @@ def test_what_cannot_be_read_is_one_sentence(memory: str, tmp_path: Path) -> Non
     (tmp_path / "file").write_text("x", "utf-8")
     with pytest.raises(DataError, match="is a file"):
         run(Fixed(), put(f"{memory}/in.jsonl", lines(1).encode()), str(tmp_path / "file"))
+
+
+def test_long_documents_make_small_partitions(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A partition ends at so many characters, too: workers must bound their memory."""
+    monkeypatch.setattr(bulk, "MAX_CHARS", 12)
+    source = put(f"{memory}/in.jsonl", lines(5).encode())
+    assert run(Fixed(), source, f"{memory}/out", partition=100).partitions == 3
+
+
+def test_what_annotators_are_told_does_not_start_a_folder_anew(memory: str) -> None:
+    """Another wording of the schema goes on in the folder; another label does not."""
+    from dataclasses import replace
+
+    source = put(f"{memory}/in.jsonl", lines(2).encode())
+    run(Fixed(), source, f"{memory}/out")
+
+    def again(schema: LabelSchema) -> int:
+        return bulk.to_files(
+            Fixed(),
+            schema,
+            Silent(),
+            engine=InProcess(Fixed()),
+            source=source,
+            output=f"{memory}/out",
+            partition=2,
+        ).skipped
+
+    assert again(replace(SCHEMA, instructions="Read twice.")) == 2
+    with pytest.raises(DataError, match="another schema"):
+        again(replace(SCHEMA, entities=SCHEMA.entities + (EntityType("C"),)))
 
 
 def test_no_secret_of_an_address_is_shown() -> None:

@@ -194,6 +194,20 @@ def test_what_a_model_raises_is_one_sentence_with_its_place(models: Path) -> Non
     assert "secret" not in said[0]
 
 
+def test_what_a_plugin_raises_is_told_with_its_partition() -> None:
+    """An object with `extract` of its own may raise anything."""
+
+    class Wrong(Bootstrap):
+        def annotate(self, document: Document, source: Source) -> Annotation:
+            raise KeyError(document.text)
+
+    with pytest.raises(
+        ConfigurationError, match=r"KeyError at .* in partition 0 \(2 documents"
+    ) as e:
+        list(InProcess(Wrong(SCHEMA)).run(JOB, partitions(["secret"] * 2)))
+    assert "secret" not in str(e.value)
+
+
 def test_another_model_than_was_meant_is_refused(models: Path) -> None:
     """A worker whose model has another digest does not answer."""
     other = replace(recipe("steady"), digest="0" * 64)
