@@ -100,6 +100,10 @@ def serve(
             f"{host} can be reached from other machines: demand a password with --auth "
             "USER:PASSWORD, or better CURATE_SERVE_AUTH in the environment"
         )
+    if not server.is_loopback(host) and not url.startswith("https://"):
+        reporter.warn(
+            "there is no TLS here: put a proxy with TLS before it, or the password is seen"
+        )
     if auth:
         reporter.warn("--auth stands in the list of processes; CURATE_SERVE_AUTH does not")
 

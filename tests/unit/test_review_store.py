@@ -93,3 +93,4 @@ def test_suspicions_and_lanes_are_kept(store: Store) -> None:
         unit.review.draw({"d1": True, "d2": False}, 0.1, 0)
         unit.review.draw({"d1": False, "d2": True}, 0.9, 1)
         assert unit.review.lanes() == {"d1": "blind", "d2": "assisted"}
+        assert unit.review.lanes_of(["d1", "d3"]) == {"d1": "blind"}

@@ -13,6 +13,7 @@ from curate.errors import DataError, UsageError
 from curate.extractors import models
 from curate.extractors.interface import answers
 from curate.extractors.registry import resolve
+from curate.extractors.spacy import Pipeline
 from curate.extractors.train import TrainSettings
 from curate.flows import train as flow
 from curate.flows.models import list_models, promote, show_model
@@ -93,6 +94,14 @@ def test_a_model_learns_nested_entities_and_relations(gold: Path, tmp_path: Path
     ]
     assert all(e.score is not None and 0 <= e.score <= 1 for e in said.entities)
     assert said.source.digest == done.card.digest
+    # of given mentions, too, it says which are related
+    assert isinstance(extractor, Pipeline)
+    assert [r.key for r in extractor.relate(document, said.entities)] == [
+        r.key for r in said.relations
+    ]
+    given = [Entity(0, 9, "PER"), Entity(20, 26, "ORG")]
+    assert [(r.head, r.tail) for r in extractor.relate(document, given)] == [tuple(given)]
+    assert extractor.relate(document, given[:1]) == extractor.relate(document, []) == []
 
 
 def test_the_same_seed_gives_the_same_bytes(gold: Path, tmp_path: Path) -> None:
