@@ -24,6 +24,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+LONGEST = 1_000
+"""Characters of a DataError's message: what is quoted in it may be a megabyte."""
+
 
 class CurateError(Exception):
     """Root of the errors that are reported to a user in one sentence."""
@@ -54,6 +57,8 @@ class DataError(CurateError):
     def __init__(
         self, message: str, *, path: Path | str | None = None, line: int | None = None
     ) -> None:
+        if len(message) > LONGEST:
+            message = f"{message[: LONGEST // 2]} … {message[-LONGEST // 4 :]}"
         self.message = message
         self.path = path
         self.line = line

@@ -9,6 +9,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 Span = tuple[int, int]
 """``(start, end)``: half-open, in code points."""
@@ -73,16 +74,20 @@ class OffsetMap:
 
         An edge inside a piece that is not verbatim is snapped outwards to the piece's edge.
         """
-        starts = [piece.start for piece in self.pieces]
-        ends = [piece.end for piece in self.pieces]
-        return _project(
-            start,
-            end,
-            starts,
-            ends,
-            [(piece.source_start, piece.source_end) for piece in self.pieces],
-            [piece.verbatim for piece in self.pieces],
-        )
+        # by bisection: a page has as many pieces as lines, and each line is asked about
+        if start >= end:
+            return None
+        first = bisect_right(self.pieces, start, key=attrgetter("end"))
+        last = bisect_right(self.pieces, end - 1, key=attrgetter("start")) - 1
+        if first >= len(self.pieces) or last < first:
+            return None
+        head, tail = self.pieces[first], self.pieces[last]
+        low, high = head.source_start, tail.source_end
+        if start > head.start and head.verbatim:
+            low += start - head.start
+        if end < tail.end and tail.verbatim:
+            high = tail.source_start + (end - tail.start)
+        return (low, high) if low < high else None
 
     def from_source(self, start: int, end: int) -> Span | None:
         """The derived span of a source span; None where no part of it was taken over."""
@@ -144,29 +149,6 @@ class OffsetMap:
         return tuple(
             Piece(p.source_start, p.source_end, p.start, p.end, p.exact) for p in self.pieces
         )
-
-
-def _project(
-    start: int,
-    end: int,
-    starts: list[int],
-    ends: list[int],
-    targets: list[Span],
-    verbatim: list[bool],
-) -> Span | None:
-    if start >= end:
-        return None
-    first = bisect_right(ends, start)
-    last = bisect_right(starts, end - 1) - 1
-    if first >= len(starts) or last < first:
-        return None
-    low = targets[first][0]
-    if start > starts[first] and verbatim[first]:
-        low += start - starts[first]
-    high = targets[last][1]
-    if end < ends[last] and verbatim[last]:
-        high = targets[last][0] + (end - starts[last])
-    return (low, high) if low < high else None
 
 
 def to_nfc(text: str) -> tuple[str, OffsetMap]:

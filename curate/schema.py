@@ -21,6 +21,7 @@ from curate.model import Annotation, Entity, Relation
 _UNSAFE = re.compile(r"[<>&\"'\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 _LANGUAGE = re.compile(r"[a-z]{2,3}\Z")
+MAX_SCHEMA = 500_000
 MAX_NAME_LENGTH = 64
 
 
@@ -227,6 +228,8 @@ def parse_schema(text: str, path: Path | str = "schema") -> LabelSchema:
     """Parse a schema from YAML.  Raises ConfigurationError with ``path`` and line."""
     import yaml
 
+    if len(text) > MAX_SCHEMA:
+        raise ConfigurationError(f"is longer than {MAX_SCHEMA} characters", path=path)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -236,7 +239,9 @@ def parse_schema(text: str, path: Path | str = "schema") -> LabelSchema:
             path=path,
             line=None if mark is None else mark.line + 1,
         ) from None
-    except yaml.YAMLError:
+    except RecursionError:
+        raise ConfigurationError("is nested too deeply", path=path) from None
+    except (yaml.YAMLError, ValueError):
         raise ConfigurationError("is not valid YAML", path=path) from None
     if root is None:
         raise ConfigurationError("is empty; a schema needs a name and entities", path=path)

@@ -17,7 +17,7 @@ MAX_DEPTH = 256
 """Elements open at once; a deeper one takes the place of the innermost, as browsers do at 512."""
 MAX_PATHS = 8_000_000
 """Open elements summed over all blocks of text: a page of more would fill the memory."""
-MAX_VAIN = 30_000_000
+MAX_VAIN = 10_000_000
 """Characters looked through in vain for the end of something; after that the rest of the page
 belongs to whatever is open, as browsers have it."""
 MAX_ATTRIBUTES = 256

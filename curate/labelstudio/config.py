@@ -50,6 +50,7 @@ _CANONICAL = {
 }
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+")
 _MAX_INSTRUCTIONS = 60_000
+MAX_CONFIG = 1 << 20
 
 
 # -- rendering
@@ -200,8 +201,12 @@ def parse_config(xml: str) -> ParsedConfig:
     """
     if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
         raise ConfigurationError("a labeling configuration may not declare a DOCTYPE or entities")
+    if len(xml) > MAX_CONFIG:
+        raise ConfigurationError(f"a labeling configuration is not {len(xml) >> 20} MB long")
     try:
         root = ElementTree.fromstring(xml)
+    except UnicodeEncodeError:
+        raise ConfigurationError("the labeling configuration holds a lone surrogate") from None
     except ElementTree.ParseError as error:
         raise ConfigurationError(
             "the labeling configuration is no well-formed XML", line=error.position[0]
@@ -228,7 +233,7 @@ def parse_config(xml: str) -> ParsedConfig:
     for group in root.iter("Relations"):
         relations += [relation.get("value", "") for relation in group.iter("Relation")]
     for what, names in (("label", entities), ("relation", relations)):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, times in Counter(names).items() if times > 1)
         problems += [f"{what} {name} stands twice" for name in twice]
         if "" in names:
             problems.append(f"a {what} has no value")

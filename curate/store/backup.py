@@ -51,7 +51,7 @@ _LONGEST_LINE = 256 << 20
 _SHORTEST_ROW = 16
 """Bytes; the names of the columns alone are longer."""
 _ALWAYS = 64 << 20
-_RATIO = 200
+_RATIO = 100
 """No table of a store shrinks so much; zeros shrink a thousandfold."""
 _UNFIT = (OverflowError, UnicodeError, TypeError, ValueError)
 """What a driver raises for a value of a wrong form."""

@@ -21,7 +21,7 @@ from curate.errors import DataError, DiskError
 from curate.gold.formats.loss import Loss, file_names
 from curate.gold.items import GoldDocument, entity_id
 from curate.gold.manifest import pretty
-from curate.interchange import Record
+from curate.interchange import Record, check_storable
 from curate.model import Annotation, Document, Entity, Relation, Source
 from curate.offsets import to_nfc
 from curate.schema import LabelSchema
@@ -190,9 +190,27 @@ def _index(folder: Path) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(path.read_bytes())
+        _check_index(value)
         return {"documents": dict(value["documents"]), "labels": dict(value["labels"])}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise DataError("is damaged; export again, or remove it", path=path) from None
+
+
+def _check_index(value: Any) -> None:
+    """Raises ValueError or DataError where it is not of the form that :func:`export` writes."""
+    documents, labels = value["documents"], value["labels"]
+    if not isinstance(documents, dict) or not isinstance(labels, dict):
+        raise ValueError
+    for row in documents.values():
+        if not isinstance(row, dict) or not isinstance(row.get("meta") or {}, dict):
+            raise ValueError
+        if not all(isinstance(row.get(key, ""), str) for key in ("id", "source")):
+            raise ValueError
+        check_storable(row.get("meta") or {}, "'meta'")
+        check_storable(row.get("source", ""), "'source'")
+    if not all(isinstance(label, str) and label for label in labels.values()):
+        raise ValueError
+    check_storable(labels, "'labels'")
 
 
 def _record(
@@ -233,7 +251,7 @@ def _record(
             elif line[0] in "R*":
                 links.append((number, cells))
             elif line[0] == "#" and len(cells) > 2 and cells[2].startswith("canonical: "):
-                notes[cells[1].split()[-1]] = cells[2][11:]
+                notes[cells[1].rpartition(" ")[2]] = cells[2][11:]
             else:
                 ignored[line[0]] += 1
         except DataError as error:
@@ -264,7 +282,7 @@ def _entity(cells: list[str], text: str, labels: Mapping[str, str]) -> Entity:
     spans = []
     for piece in parts[1].split(";"):
         numbers = piece.split()
-        if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+        if len(numbers) != 2 or not all(n.isdecimal() and len(n) < 16 for n in numbers):
             raise DataError(f"{cells[0]} has offsets {parts[1]!r}")
         spans.append((int(numbers[0]), int(numbers[1])))
     spans.sort()
