@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,8 @@ class CrfNer(Component):
         self.shipped_names = True
         self.gazetteers = ""
         self.model_stack: ModelStack | None = None
+        self._gold: list[tuple[Text, list[Mention]]] = []
+        """What was learned from, until :meth:`calibrate`."""
         self.stack_from = ""
         """The folder of a pipeline to stack in ``initialize``."""
         self.own_names: Mapping[str, Sequence[str]] = {}
@@ -121,8 +122,12 @@ class CrfNer(Component):
             tick("calibration")
             for fold in range(5 if len(gold) <= FEW else 1):
                 probe = CrfModel(self.settings, clusters, names)
-                probe.fit([pair for i, pair in enumerate(gold) if i % 5 != fold])
-                held += [Held.of(text, m, probe, self.settings.seed) for text, m in gold[fold::5]]
+                rest = [pair for i, pair in enumerate(gold) if i % 5 != fold]
+                probe.fit(rest)
+                other = another(self.settings, rest)
+                held += [Held.of(text, m, probe, other) for text, m in gold[fold::5]]
+        elif not self.calibrate_alone:
+            self._gold = gold
         self.crf = CrfModel(self.settings, clusters, names)
         self.crf.fit(gold, tick)
         self._weigh(held, gold)
@@ -179,8 +184,8 @@ class CrfNer(Component):
         cut = self.misaligned
         gold = self.prepared(pairs)
         self.misaligned = cut
-        seed = self.settings.seed
-        self._weigh([Held.of(text, mentions, self.crf, seed) for text, mentions in gold])
+        other, self._gold = another(self.settings, self._gold), []
+        self._weigh([Held.of(text, mentions, self.crf, other) for text, mentions in gold])
 
     def judge(self, doc: Any, entities: Sequence[tuple[int, int, str]]) -> list[float]:
         """The calibrated confidence in given entities of a Doc (``start``, ``end`` in code points,
@@ -220,7 +225,7 @@ class CrfNer(Component):
 @dataclass(frozen=True, slots=True)
 class Held:
     """A document that was not learned from, what a model found in it, and how far it believed in
-    mentions made up for it (:func:`doubtful`)."""
+    what another one found (:func:`another`)."""
 
     text: Text
     gold: Sequence[Mention]
@@ -228,9 +233,9 @@ class Held:
     weighed: Sequence[tuple[float, bool]]
 
     @classmethod
-    def of(cls, text: Text, gold: Sequence[Mention], model: CrfModel, seed: int) -> Held:
+    def of(cls, text: Text, gold: Sequence[Mention], model: CrfModel, other: CrfModel) -> Held:
         known = set(gold)
-        tried = doubtful(text, gold, seed)
+        tried = [(one.first, one.end, one.label) for one in other.annotate(_bare(text))]
         weighed = [
             (raw, mention in known)
             for mention, raw in zip(tried, model.weigh(text, tried), strict=True)
@@ -238,27 +243,20 @@ class Held:
         return cls(text, gold, model.annotate(text), weighed)
 
 
-def doubtful(text: Text, gold: Sequence[Mention], seed: int) -> list[Mention]:
-    """Mentions as another extractor of middling worth might make them: those of gold, and for two
-    of them about one that is wrong in its label, in its bounds, or altogether."""
-    rng = random.Random(f"{seed} {text.text}")
-    labels = sorted({label for _, _, label in gold})
-    made = sorted(set(gold))
-    for first, end, label in sorted(set(gold)):
-        fate = rng.random()
-        if fate < 0.2:
-            made.append((first, end, rng.choice(labels)))
-        elif fate < 0.35:
-            longer = rng.random() < 0.5
-            if longer and end < len(text.words):
-                made.append((first, end + 1, label))
-            elif end - first > 1:
-                made.append(rng.choice([(first + 1, end, label), (first, end - 1, label)]))
-    inside = {i for first, end, _ in gold for i in range(first, end)}
-    for i, word in enumerate(text.words):
-        if labels and i not in inside and word[0].isupper() and rng.random() < 0.2:
-            made.append((i, i + 1, rng.choice(labels)))
-    return sorted(set(made))
+def another(settings: CrfSettings, gold: Sequence[tuple[Text, Sequence[Mention]]]) -> CrfModel:
+    """A model of less gold, features and patience.  What it finds is the kind of thing that a judge
+    is asked about: mistakes made up at random are easier to tell."""
+    plain = replace(
+        settings, swaps=0, gazetteer=False, consistency=False, iterations=30, min_level=2**31
+    )
+    other = CrfModel(plain, {})
+    other.fit([(_bare(text), mentions) for text, mentions in gold[::2]])
+    return other
+
+
+def _bare(text: Text) -> Text:
+    """The text without the tags of others."""
+    return Text(text.text, text.tokens, text.words, text.sentences)
 
 
 def judging(held: Sequence[Held]) -> Curve:

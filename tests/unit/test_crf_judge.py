@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from curate.errors import ConfigurationError
-from curate.extractors.crf_ner import doubtful
-from curate.extractors.features import Text
 from curate.extractors.interface import answers
 from curate.extractors.recipe import Recipe
 from curate.extractors.registry import judged, resolve
@@ -65,14 +63,3 @@ def test_what_cannot_judge_says_so(tmp_path: Path) -> None:
         resolve(f"bootstrap judged by {tmp_path / 'empty'}", schema=SCHEMA)
     with pytest.raises(ConfigurationError, match="no model 'nobody'"):
         judged("bootstrap", "nobody", tmp_path)
-
-
-def test_made_up_mentions_hold_all_of_gold_and_some_mistakes() -> None:
-    """The same for a seed, and never empty spans."""
-    text = Text.of("Anna Bell et Carl Dunn vont de Paris à Rome, disent-ils au Monde.", "fr")
-    gold = [(0, 2, "PER"), (3, 5, "PER"), (7, 8, "LOC"), (9, 10, "LOC")]
-    made = [doubtful(text, gold, seed) for seed in range(20)]
-    assert all(set(gold) <= set(one) for one in made)
-    assert made == [doubtful(text, gold, seed) for seed in range(20)]
-    assert any(set(one) - set(gold) for one in made)
-    assert all(0 <= a < b <= len(text.words) for one in made for a, b, _ in one)
