@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import CurateError
+from curate.errors import CurateError, ServerFaultError, UnreachableError
 from curate.flows import project as projects_flow
 from curate.flows.pull import PullOptions, PullResult, pull
 from curate.flows.reporter import Reporter
@@ -124,7 +124,7 @@ def serve(
     def ready() -> None:
         reporter.step(f"serving on {options.url} (Ctrl-C ends it)")
         if connect is not None and options.register:
-            _introduce(store, connect, options, reporter)
+            _introduce(store, connect, options, reporter, stop)
 
     watcher.start()
     if puller is not None:
@@ -184,13 +184,27 @@ class _Quiet:
         self._reporter.warn(message)
 
 
-def _introduce(store: Store, connect: Connect, options: ServeOptions, reporter: Reporter) -> None:
-    try:
-        with connect(None) as client:
-            done = introduce(store, client, options)
-    except CurateError as error:
-        reporter.warn(f"not connected to project {options.title!r}: {error}")
-        return
+def _introduce(
+    store: Store,
+    connect: Connect,
+    options: ServeOptions,
+    reporter: Reporter,
+    stop: threading.Event,
+) -> None:
+    """Connect to the project; as long as Label Studio cannot be reached, again and again."""
+    pause = options.rhythm.first_wait
+    while True:
+        try:
+            with connect(None) as client:
+                done = introduce(store, client, options)
+            break
+        except CurateError as error:
+            passing = isinstance(error, UnreachableError | ServerFaultError)
+            again = f"; again in {pause:.0f} s" if passing else ""
+            reporter.warn(f"not connected to project {options.title!r}: {error}{again}")
+            if not passing or stop.wait(pause):
+                return
+            pause = min(2 * pause, options.rhythm.longest_wait)
     new = " and ".join(
         name
         for name, fresh in (("backend", done.new_backend), ("webhook", done.new_webhook))

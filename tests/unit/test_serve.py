@@ -282,6 +282,14 @@ def test_a_question_is_read_leniently_where_it_may_be() -> None:
     assert read.config == ""
 
 
+def test_texts_and_configurations_are_bounded(ask: Caller) -> None:
+    """A text too long for any model counts as unreadable; a configuration too long is refused."""
+    long = json.dumps({"tasks": [task("a" * 1_000_001), task()]}).encode()
+    assert [t.text is None for t in parse_question(long).tasks] == [True, False]
+    config = {"tasks": [task()], "label_config": "a" * 1_000_001}
+    assert ask("POST", "/predict", json=config).status_code == 400
+
+
 def region(id: str, start: int, end: int, label: str) -> dict[str, Any]:
     value = {"start": start, "end": end, "labels": [label]}
     return {"id": id, "type": "labels", "from_name": "label", "to_name": "text", "value": value}

@@ -21,6 +21,11 @@ from curate.labelstudio.wire import (
     parse_item,
 )
 
+MAX_TEXT = 1_000_000
+"""Characters of a text that is read; models take no longer ones, and a busy one answers nobody."""
+MAX_CONFIG = 1_000_000
+"""Characters of a labeling configuration; ours has some thousands."""
+
 
 class RequestError(DataError):
     """A request that is not of the protocol; its message may be shown to whoever asked."""
@@ -93,6 +98,8 @@ def parse_question(body: bytes) -> Question:
     if not isinstance(tasks, list):
         raise RequestError("`tasks` must be a list")
     config = raw.get("label_config")
+    if isinstance(config, str) and len(config) > MAX_CONFIG:
+        raise RequestError(f"`label_config` is longer than {MAX_CONFIG:,} characters")
     marked = _marked(raw.get("params"))
     if marked is not None and len(tasks) != 1:
         raise RequestError("a request about regions that were drawn has one task")
@@ -110,7 +117,7 @@ def _task(raw: Any, *, with_regions: bool) -> ShownTask:
     text, document_id = data.get(DATA_TEXT), data.get(DATA_ID)
     saved = _saved(raw) if with_regions else []
     return ShownTask(
-        text if isinstance(text, str) else None,
+        text if isinstance(text, str) and len(text) <= MAX_TEXT else None,
         document_id if isinstance(document_id, str) and document_id else None,
         _regions(saved),
         frozenset(
