@@ -36,7 +36,6 @@ from sqlalchemy import (
     table,
     text,
 )
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError as SqlDataError
 from sqlalchemy.exc import IntegrityError, InterfaceError, ProgrammingError
 
@@ -75,7 +74,7 @@ def backup(url: str, target: Path, advance: Callable[[int], None]) -> Saved:
     """
     if target.exists():
         raise DiskError("this file exists already; name another one", path=target)
-    parsed = make_url(url)
+    parsed = _engine.parse_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
         raise WorkspaceError("there is no store to back up", path=parsed.database)
     engine = _engine.open_engine(url)

@@ -23,15 +23,20 @@ def sqlite_url(path: Path) -> str:
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
-def open_engine(url: str) -> Engine:
-    """An engine for this address.  Raises ConfigurationError for one that cannot be used."""
+def parse_url(url: str) -> URL:
+    """The address.  Raises ConfigurationError, without repeating it: it may hold a password."""
     try:
-        parsed = make_url(url)
-    except exc.ArgumentError:
+        return make_url(url)
+    except (exc.ArgumentError, ValueError):
         raise ConfigurationError(
             "CURATE_DATABASE_URL is not a database address; it looks like "
             "postgresql+psycopg://user@host/name or sqlite:///file.db"
         ) from None
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for this address.  Raises ConfigurationError for one that cannot be used."""
+    parsed = parse_url(url)
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise ConfigurationError(
             f"CURATE_DATABASE_URL names {parsed.get_backend_name()!r}; curate keeps its store in "
