@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import time
 import zlib
 from typing import Any
 
@@ -17,6 +18,10 @@ from curate.extractors.recipe import Recipe
 
 _ORDERS: dict[str, tuple[Recipe, Job]] = {}
 _MODELS: dict[str, Extractor] = {}
+_FROM: dict[str, float] = {}
+GRACE = 1.5
+"""Seconds before a worker's first partition: a nanny does not start a worker again that ends while
+it still thinks that it is starting, which a partition that kills would do at once."""
 _LOCK = threading.RLock()
 """A pipeline is not made for several threads; the processes are the parallelism."""
 
@@ -34,10 +39,12 @@ class Order(WorkerPlugin):  # type: ignore[misc,unused-ignore]
 
     def setup(self, worker: Any) -> None:
         _ORDERS[self.key] = self.order
+        _FROM[self.key] = time.monotonic() + GRACE
 
     def teardown(self, worker: Any) -> None:
         with _LOCK:
             _ORDERS.pop(self.key, None)
+            _FROM.pop(self.key, None)
             _MODELS.pop(self.key, None)
 
 
@@ -64,6 +71,7 @@ def _model(key: str) -> Extractor:
         raise ConfigurationError("a worker was not told which model to use; run the command again")
     if key not in _MODELS:
         _MODELS[key] = _ORDERS[key][0].load()
+        time.sleep(max(0.0, _FROM.get(key, 0.0) - time.monotonic()))
     return _MODELS[key]
 
 

@@ -90,10 +90,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def cluster(models: None) -> Iterator[Any]:
-    import dask
-
-    # One more worker may end over a partition, not three: the test would take long.
-    with dask.config.set({"distributed.scheduler.allowed-failures": 1}), cluster_of(2) as made:
+    """For the tests that end no worker."""
+    with cluster_of(2) as made:
         yield made
 
 
@@ -164,10 +162,18 @@ def test_every_engine_gives_the_same_bytes(cluster: Any, store: Store, tmp_path:
     assert "Dask workers: 2, threads: 2; dashboard: http://127.0.0.1:" in said[0]
 
 
-def test_a_worker_killed_in_mid_run_costs_nothing_but_its_partition(
-    cluster: Any, tmp_path: Path
-) -> None:
+@pytest.fixture
+def mortal(models: None) -> Iterator[Any]:
+    """A cluster of the test's own.  One more worker may end over a partition, not three."""
+    import dask
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}), cluster_of(2) as made:
+        yield made
+
+
+def test_a_worker_killed_in_mid_run_costs_nothing_but_its_partition(mortal: Any) -> None:
     """Every document is answered once, as by a run that nobody disturbed."""
+    cluster = mortal
     extractor, recipe = model("slow")
     workers = [worker.pid for worker in cluster.workers.values()]
     through: list[int] = []
@@ -196,11 +202,11 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_a_partition_that_ends_every_worker_is_named(cluster: Any) -> None:
+def test_a_partition_that_ends_every_worker_is_named(mortal: Any) -> None:
     """It is given up; the others are answered."""
     _, recipe = model("deadly")
     bad = Document.of("die", id="bad")
-    engine = Cluster(cluster.scheduler_address, recipe)
+    engine = Cluster(mortal.scheduler_address, recipe, patience=60)
     found = {
         answer.partition.number: answer
         for answer in engine.run(JOB, partitions([*documents(4), bad, *documents(3)], 2))
