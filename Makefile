@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 DEMO := build/demo
 
-.PHONY: help setup demo test test-unit test-integration check format bench lock dist clean
+.PHONY: help setup demo test test-unit test-integration check format bench lock site dist clean
 
 help:
 	@echo "make demo   the whole loop on the sample corpus, with a Label Studio of its own"
 	@echo "make test   unit, contract, integration and browser tests"
 	@echo "make check  format, lint, types, import contracts, docs agree with the code"
 	@echo "make bench  benchmarks against peers, in the same run"
+	@echo "make site   the documentation, into build/site"
 	@echo "make setup  everything the above need, into .venv"
 	@echo "make lock   resolve the dependencies again"
 	@echo "make dist   a wheel, in dist/"
@@ -48,6 +49,10 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/check_docs.py
+	$(BIN)/python tools/check_site.py
+
+site: $(STAMP)
+	$(BIN)/python tools/check_site.py
 
 format: $(STAMP)
 	$(BIN)/ruff format curate tests benchmarks tools

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from curate.agreement.measures import Extent
+    from curate.agreement.units import Extent
     from curate.agreement.units import Unit
     from curate.agreement.values import Agreement
     from curate.flows.reporter import Reporter
