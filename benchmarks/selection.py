@@ -6,7 +6,8 @@ From 50 random documents on, each arm adds what it chooses, 50 documents' worth 
 and learns anew; what is asked is how many annotated words it needs to reach the strict F1 (nested
 entities, 200 documents held out) that random documents reach at 200.  Every arm but the random ones
 uses `curate.selection.choose` as `curate push --order uncertainty` does, the share drawn by lot
-included.  The CRF is trained with small settings (no rules, word clusters, swaps or calibration).
+included.  The CRF is trained with small settings: no rules, word clusters, swaps or calibration,
+and no lists of names but with --names.
 
 The corpus lies in ../shared/data (or where CURATE_BENCH_DATA says).
 """
@@ -82,15 +83,17 @@ def passages(gold: GoldDocument, size: int, language: str) -> list[GoldDocument]
 class Run:
     """One seed: what is held out, the first model, what random documents reach."""
 
-    def __init__(self, documents: Sequence[GoldDocument], schema: LabelSchema, seed: int) -> None:
-        self.schema, self.seed = schema, seed
+    def __init__(
+        self, documents: Sequence[GoldDocument], schema: LabelSchema, seed: int, names: bool = False
+    ) -> None:
+        self.schema, self.seed, self.names = schema, seed, names
         self.test, rest = halves(documents, HELD_OUT["winer"], seed)
         self.first, self.rest = rest[:FIRST], rest[FIRST:]
         self.step = sum(map(words, rest[FIRST:LAST])) // STEPS
         self.start = self._learned(self.first)
 
     def _learned(self, train: Sequence[GoldDocument]) -> tuple[Any, float]:
-        settings = TrainSettings(seed=self.seed, rules="", clusters=0, swaps=0)
+        settings = TrainSettings(seed=self.seed, rules="", clusters=0, swaps=0, names=self.names)
         nlp = learn(train, [], self.schema, settings, calibrate=False).nlp
         f1 = judged(nlp, self.test, self.schema).entities.measures["strict"].f1
         return nlp, 100 * (f1 or 0.0)
@@ -175,6 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2])
     parser.add_argument("--arms", nargs="*", default=USUAL, metavar="ARM", help="; ".join(ARMS))
+    parser.add_argument("--names", action="store_true", help="let the model see lists of names")
     chosen = parser.parse_args(arguments)
     documents = winer()
     if not documents:
@@ -187,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     schema = schema_of("winer", documents)
     began = time.process_time()
     for seed in chosen.seeds:
-        run = Run(documents, schema, seed)
+        run = Run(documents, schema, seed, chosen.names)
         wanted = run.curve(*ARMS["random documents"])
         report(seed, "random documents", wanted, wanted)
         for name in chosen.arms:
