@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.labelstudio.client import LabelStudio
 from tests.contract.conftest import Curate
 
 TOKEN = "5ec4e700deadbeef5ec4e700deadbeef5ec4e700"
@@ -120,25 +121,18 @@ def _plain(value: object) -> str:
 RUN = [
     ("doctor",),
     ("status",),
-    ("preannotate",),
     ("push",),
     ("pull",),
-    ("sync",),
     ("annotators", "list"),
     ("annotators", "invite", "nadia@example.org"),
     ("review", "push"),
     ("review", "pull"),
-    ("review", "status"),
     ("gold", "build"),
-    ("gold", "list"),
-    ("gold", "show", "latest"),
     ("gold", "verify"),
-    ("gold", "lint", "latest"),
     ("evaluate", "bootstrap", "--gold", "latest", "--output", "out"),
     ("agreement",),
     ("report", "annotators", "-o", "people.html"),
     ("quarantine", "list"),
-    ("models", "list"),
     ("db", "check"),
     ("db", "backup", "store.zip"),
     ("schema", "diff", "--project"),
@@ -146,7 +140,7 @@ RUN = [
 ]
 
 
-@pytest.mark.parametrize("status", [200, 400, 401, 500])
+@pytest.mark.parametrize("status", [200, 400, 500])
 def test_no_secret_is_left_behind_by_a_run(
     status: int,
     curate: Curate,
@@ -160,7 +154,9 @@ def test_no_secret_is_left_behind_by_a_run(
     echo.status = status  # type: ignore[attr-defined]
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    defaults = LabelStudio.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "sleep", lambda _: None)
+    monkeypatch.setitem(defaults, "attempts", 2)
     source = tmp_path / "docs.jsonl"
     source.write_text(json.dumps(LINE) + "\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -243,7 +239,6 @@ def test_a_bug_is_logged_without_what_it_said(
 def test_objects_that_hold_secrets_do_not_show_them(echo: ThreadingHTTPServer) -> None:
     """In a debugger's or a logger's repr."""
     from curate.cli.common import Context
-    from curate.labelstudio.client import LabelStudio
     from curate.settings import Environment
 
     with LabelStudio("http://x.example", TOKEN) as client:

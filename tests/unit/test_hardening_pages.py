@@ -111,7 +111,7 @@ def test_the_pages_of_people_and_of_differences_run_nothing(evil: str) -> None:
     assert evil in harmless(diff.render(evil, evil, {evil: 1}, evil, [change])).text
 
 
-@pytest.mark.parametrize("evil", EVIL)
+@pytest.mark.parametrize("evil", [EVIL[0], EVIL[1] + EVIL[2], EVIL[3]])
 def test_the_page_of_an_evaluation_runs_nothing(evil: str, curate: Curate, tmp_path: Path) -> None:
     """By the command line: file name, ids, texts, labels, types of relations, canonical names."""
     name = re.sub(r"[/\0]", "_", evil)[:40]

@@ -20,9 +20,9 @@ from curate.corpus.language import languages, words_of
 from curate.extractors import rules
 
 LENGTH = 2_500
-SECONDS = 0.1
+SECONDS = 0.02
 """Of processor time for one string; a pattern that is quadratic in it takes about as much."""
-LIMIT = 0.5
+LIMIT = 0.3
 # fmt: off
 UNITS = [
     'a', 'A', '\xa0', '1', '.', '-', "'", '’', '@', '[', '(', '«', '<', '>', '&', '#', '/',
@@ -139,6 +139,9 @@ def test_a_pattern_that_stalls_would_be_found() -> None:
     before = signal.signal(signal.SIGVTALRM, stalled)
     try:
         assert seconds(re.compile(r"(?:\w+\s?)+!"), "a" * 40 + "\x01") == LIMIT
+        # quadratic
+        assert seconds(re.compile(r"\S+@\S+\.\w+"), "@" * LENGTH) > SECONDS
+        assert seconds(re.compile(r"\s*[|·•]\s*"), "\t" * LENGTH) > SECONDS
     finally:
         signal.signal(signal.SIGVTALRM, before)
 

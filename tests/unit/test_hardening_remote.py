@@ -245,26 +245,26 @@ def ok(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"{}")
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("method", ["get", "post", "patch", "delete"])
-def test_the_token_follows_no_redirect_to_another_host(status: int, method: str) -> None:
-    """Another port is another server; so is a name that begins alike."""
+@pytest.mark.parametrize("status", [301, 303, 308])
+def test_the_token_follows_no_redirect_to_another_host(status: int) -> None:
+    """Another port is another server, whatever the method, the form of the address or its path."""
     with listening(ok) as thief:
-        for place in (thief.url, thief.url.replace("http:", ""), f"{thief.url}/user/login"):
+        places = [thief.url, thief.url.replace("http:", ""), f"{thief.url}/user/login"]
 
-            def away(handler: BaseHTTPRequestHandler, place: str = place) -> None:
-                handler.send_response(status)
-                handler.send_header("location", place)
-                handler.send_header("content-length", "0")
-                handler.end_headers()
+        def away(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(status)
+            handler.send_header("location", places[len(server.headers) % 3])
+            handler.send_header("content-length", "0")
+            handler.end_headers()
 
-            with (
-                listening(away) as server,
-                LabelStudio(server.url, TOKEN, sleep=lambda _: None) as asked,
-            ):
+        with (
+            listening(away) as server,
+            LabelStudio(server.url, TOKEN, sleep=lambda _: None) as asked,
+        ):
+            for method in ("get", "post", "patch", "delete", "get", "post", "get"):
                 with pytest.raises(RemoteError) as caught:
                     getattr(asked, method)("/api/x")
-                assert TOKEN in server.headers[0]["authorization"]
+                assert TOKEN in server.headers[-1]["authorization"]
                 assert TOKEN not in str(caught.value)
         assert thief.headers == []
 
