@@ -135,14 +135,16 @@ def _shape(line: list[Segment]) -> str:
 
 def chronologies(segments: list[Segment], first: int, last: int, words: Words) -> None:
     """Give back dates and years that head paragraphs, where two or more do."""
-    heads = [
-        i
-        for i in range(max(first - 1, 0), last)
-        if segments[i].reason in (Reason.BYLINE, Reason.FORM)
-        and (_YEAR.match(segments[i].text) or _is_day(segments[i], words))
-        and segments[i + 1].reason is None
-        and not (i and _is_name(segments[i - 1]))
-    ]
+    heads: list[int] = []
+    for i in range(last - 1, max(first - 1, 0) - 1, -1):
+        below = segments[i + 1].reason is None or heads[:1] == [i + 1]  # a year over a day
+        if (
+            below
+            and segments[i].reason in (Reason.BYLINE, Reason.FORM)
+            and (_YEAR.match(segments[i].text) or _is_day(segments[i], words))
+            and not (i and _is_name(segments[i - 1]))
+        ):
+            heads.insert(0, i)
     inside = [i for i in heads if i > first]
     for i in inside:
         if _CLOCK.fullmatch(segments[i].folded):  # of a live page

@@ -279,6 +279,8 @@ def is_byline(segment: Segment, words: Words, edge: bool, head: bool = False) ->
     match = words.bylines.match(folded)
     if segment.words > BYLINE_WORDS or not match:
         return _is_rubric_with_date(folded, words) if edge else False
+    if _SIGNED.match(segment.text) and words.senders.search(folded) or _NAMED.match(segment.text):
+        return True
     dated = bool(words.months.search(folded) and NUMBER.search(folded)) or bool(
         re.search(r"\d{1,4}\s?[-/.]\s?\d{1,2}\s?[-/.]\s?\d{1,4}", folded)
     )
@@ -292,6 +294,10 @@ def is_byline(segment: Segment, words: Words, edge: bool, head: bool = False) ->
         return True
     return edge and not segment.sentence and len(rest.split()) <= 7
 
+
+# "Par Lina Saadi, chercheuse à l'Institut": who, comma, what they are; no verb has room there
+_NAMED = re.compile(r"^\w+(?: [^\W\d_a-zà-ÿ][\w'’.-]*){2,4}, [a-zà-ÿ][^.!?;:]*$")
+_SIGNED = re.compile(r"^[^,;:!?]*$")
 
 _PARTS = re.compile(r"(?:(?<!\s)\s+)?[|·•]\s*|(?<!\s)\s+[/–—-]\s+")
 _PLACED = re.compile(r"^[^\W\d_][\w'’-]*(?: [^\W\d_][\w'’-]*){0,2} ?[,:–—-] (?:le )?(?=\w)")
