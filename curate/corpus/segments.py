@@ -279,7 +279,7 @@ def is_byline(segment: Segment, words: Words, edge: bool, head: bool = False) ->
     match = words.bylines.match(folded)
     if segment.words > BYLINE_WORDS or not match:
         return _is_rubric_with_date(folded, words) if edge else False
-    if _SIGNED.match(segment.text) and words.senders.search(folded) or _NAMED.match(segment.text):
+    if (_SIGNED.match(segment.text) and words.senders.search(folded)) or _NAMED.match(segment.text):
         return True
     dated = bool(words.months.search(folded) and NUMBER.search(folded)) or bool(
         re.search(r"\d{1,4}\s?[-/.]\s?\d{1,2}\s?[-/.]\s?\d{1,4}", folded)
