@@ -15,7 +15,7 @@ PATTERNS = [
     re.compile(pattern)
     for pattern in (
         r"\b(?:[Vv]ille|village)s?(?: de)? (?P<LOC>[A-Z][a-z]+)",
-        r"(?<![^\W\d_])(?<!\w[-])(?P<PER>(?:(?:[Bb]en|[Aa]l)[- ]){0,2}[A-Z][a-z]+(?: [A-Z]\w+){0,3})",
+        r"(?<![^\W\d_])(?<!\w[-])(?P<PER>(?:(?:[Bb]en|[Aa]l)[- ]){0,2}[A-Z]\w+(?: [A-Z]\w+){0,3})",
         r"(?<![\w/-])(?P<DATE>\d{1,2} (?:mai|juin)(?: \d{4})?)(?!\w)",
         r"(?<=[,;] )[A-Zé]\w*",
         r"(?:(?<=\n)|(?<=[.!?] )|^)[A-Z]{2,}",
