@@ -156,7 +156,12 @@ class Provenance(_Form):
         "`saw`, `lead_ms`.",
     )
     task: int | None = Field(default=None, description="Label Studio's task.")
-    reason: str | None = Field(default=None, description="What the curator said of it.")
+    review: dict[str, Any] | None = Field(
+        default=None,
+        description="Of a document a curator decided: the `reason` it was queued for, the `points` "
+        "that were open with every claim, the curator's `why`, Label Studio's `task` and "
+        "`annotation`, `lead_ms`.",
+    )
 
 
 class FileEntry(_Form):

@@ -106,7 +106,9 @@ class _Deciding:
         before = self._unit.decisions.get(item.document_id)
         same = item.state == "decided" and item.annotation_id == submission.annotation_id
         if same and before is not None and _equal(before.annotation, submission.annotation):
-            return "unchanged"
+            review = before.provenance.get("review") or {}
+            if review.get("why", "") == self._why(submission):
+                return "unchanged"
         decision = Decision(submission.annotation, self._provenance(item, submission))
         self._unit.decisions.put([decision])
         self._unit.review.decided([item.document_id], submission.task_id, submission.annotation_id)
@@ -140,9 +142,20 @@ class _Deciding:
             "task": submission.task_id,
             "annotation": submission.annotation_id,
         }
+        if why := self._why(submission):
+            review["why"] = why
         if submission.lead_time is not None:
             review["lead_ms"] = _milliseconds(submission.lead_time)
         return {**record, "review": review}
+
+    def _why(self, submission: Submission) -> str:
+        """What the curator wrote as the reason."""
+        from curate.labelstudio.codec import reason_of
+
+        raw = self._unit.archive.annotation(
+            self._project.id, submission.task_id, submission.annotation_id
+        )
+        return reason_of(raw.get("result"))
 
     def _opinions(self, document_id: str) -> list[StoredAnnotation]:
         if self._said is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from curate.labelstudio.config import CANONICAL_CONTROL, LABEL_CONTROL, TEXT_OBJECT
+from curate.labelstudio.config import CANONICAL_CONTROL, LABEL_CONTROL, REASON_CONTROL, TEXT_OBJECT
 from curate.labelstudio.wire import (
     DATA_ID,
     DATA_TEXT,
@@ -22,6 +22,8 @@ from curate.labelstudio.wire import (
 )
 from curate.model import Annotation, Entity, Relation, Source, SourceKind
 from curate.schema import LabelSchema
+
+MAX_REASON = 500
 
 
 def encode(
@@ -119,7 +121,8 @@ def decode(
                 )
             regions[item.id] = (entity, raw)
         elif isinstance(item, NoteItem):
-            notes.append((item, raw))
+            if item.from_name != REASON_CONTROL:  # which is about the task; see `reason_of`
+                notes.append((item, raw))
         else:
             links.append((item, raw))
     entities = {name: entity for name, (entity, _) in regions.items()}
@@ -128,6 +131,20 @@ def decode(
         relation for item, raw in links for relation in _relations(item, raw, entities, schema)
     ]
     return Annotation.of(document_id, entities.values(), relations, source)
+
+
+def reason_of(result: Any) -> str:
+    """What a curator gave as the reason of a decision, in one line; empty where nothing."""
+    said = []
+    for raw in result if isinstance(result, list) else []:
+        if isinstance(raw, dict) and raw.get("from_name") == REASON_CONTROL:
+            try:
+                item = parse_item(raw)
+            except MisfitError:
+                continue
+            if isinstance(item, NoteItem):
+                said += [item.value.text] if isinstance(item.value.text, str) else item.value.text
+    return " ".join(" ".join(said).split())[:MAX_REASON]
 
 
 def _entity(item: RegionItem, raw: Any, length: int, schema: LabelSchema, scored: bool) -> Entity:

@@ -28,6 +28,9 @@ LABEL_CONTROL = "label"
 CANONICAL_CONTROL = "canonical"
 """``from_name`` of the canonical name written to a region."""
 
+REASON_CONTROL = "reason"
+"""``from_name`` of a curator's reason, in the review project."""
+
 TEXT_OBJECT = "text"
 """``to_name`` of every region."""
 

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 from curate.agreement.points import Disagreement
 from curate.errors import DataError
 from curate.labelstudio.codec import encode, task_data
-from curate.labelstudio.config import render_config, render_instructions
+from curate.labelstudio.config import (
+    REASON_CONTROL,
+    TEXT_OBJECT,
+    render_config,
+    render_instructions,
+)
 from curate.labelstudio.projects import Remote, find_ours
 from curate.model import Annotation, Entity, Relation
 from curate.schema import LabelSchema
@@ -40,6 +45,7 @@ _STYLE = """  .curate-points .lsf-htx-richtext, .curate-points .lsf-htx-richtext
 _WORDS: dict[str, dict[str, str]] = {
     "fr": {
         "title": "À décider",
+        "why": "Raison, en un mot",
         "none": "Aucun désaccord : relire et valider.",
         "presence": "présence",
         "label": "étiquette",
@@ -55,6 +61,7 @@ _WORDS: dict[str, dict[str, str]] = {
     },
     "en": {
         "title": "To decide",
+        "why": "Reason, in a word",
         "none": "No difference: read and confirm.",
         "presence": "presence",
         "label": "label",
@@ -78,10 +85,13 @@ def review_config(schema: LabelSchema) -> str:
     if not mark:
         raise DataError("the labeling configuration has no place for the points of disagreement")
     head = head.replace("</Style>", f"{_STYLE}</Style>", 1)
+    why = _WORDS.get(schema.language, _WORDS["en"])["why"]
     points = (
         '  <View classname="curate-points" style="max-height: 34vh; overflow-y: auto; '
         'margin-bottom: 8px; border-bottom: 1px solid #c4c4c4">\n'
         f'    <HyperText name="points" value="${POINTS_KEY}" inline="true"/>\n'
+        f'    <TextArea name="{REASON_CONTROL}" toName="{TEXT_OBJECT}" rows="1" maxSubmissions="1" '
+        f'editable="true" placeholder="{why}"/>\n'
         "  </View>\n"
     )
     return head + points + mark + rest

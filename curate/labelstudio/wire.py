@@ -71,9 +71,10 @@ class NoteValue(_Wire):
 
 
 class NoteItem(_Wire):
-    """A text typed for a region; it repeats the region's id."""
+    """A text typed for a region, whose id it repeats, or for the whole task."""
 
     type: Literal["textarea"]
+    from_name: str = ""
     id: str = Field(min_length=1)
     value: NoteValue
 

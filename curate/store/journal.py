@@ -130,6 +130,20 @@ class Archive:
         for start in range(0, len(ids), size):
             yield ids[start : start + size]
 
+    def annotation(self, project: int, task_id: int, annotation_id: int) -> dict[str, Any]:
+        """An annotation as it came last; empty where it was never seen."""
+        content = self._connection.scalar(
+            select(studio_raws.c.content)
+            .where(studio_raws.c.project == project, studio_raws.c.task_id == task_id)
+            .order_by(studio_raws.c.id.desc())
+            .limit(1)
+        )
+        raw = {} if content is None else unpack(content)
+        for found in raw.get("annotations") or []:
+            if isinstance(found, dict) and found.get("id") == annotation_id:
+                return found
+        return {}
+
     def read(self, numbers: Sequence[int]) -> list[Any]:
         """These raw answers, by task."""
         rows = self._connection.execute(

@@ -193,6 +193,35 @@ def test_what_the_curator_submits_is_the_decision(desk: Desk) -> None:
     assert standing.annotations == 20, "what curators submit is no annotation to be judged"
 
 
+def test_the_curators_reason_travels_into_provenance(desk: Desk) -> None:
+    """A word of why stands in the decision; changed alone, it is changed there, too."""
+    desk.push()
+    task = next(iter(desk.tasks().values()))
+    document_id = task["data"]["curate_id"]
+    said = prediction(document(int(document_id.split()[-1])))
+    result = encode(said, task["data"]["text"], SCHEMA)
+    made = desk.submit(document_id, said, result=[*result, reason("pas un lieu")])
+    assert desk.pull().decided == 1
+    found = desk.decision(document_id)
+    assert found is not None
+    assert found.provenance["review"]["why"] == "pas un lieu"
+    desk.world.real.patch(
+        f"/api/annotations/{made['id']}/", json={"result": [*result, reason("bornes")]}
+    )
+    assert desk.pull().changed == 1
+    found = desk.decision(document_id)
+    assert found is not None
+    assert found.provenance["review"]["why"] == "bornes"
+    assert desk.pull().changed == 0
+
+
+def reason(text: str) -> dict[str, Any]:
+    """What the field for the reason makes."""
+    value = {"text": [text]}
+    names = {"from_name": "reason", "to_name": "text", "type": "textarea"}
+    return {"id": "why", "value": value, **names}
+
+
 def test_a_killed_push_loses_and_doubles_nothing(desk: Desk) -> None:
     """Killed at each write, before and after: the next push makes it whole."""
     at, after = 1, False
