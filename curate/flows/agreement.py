@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from curate.agreement.units import Extent
-    from curate.agreement.units import Unit
+    from curate.agreement.units import Extent, Unit
     from curate.agreement.values import Agreement
     from curate.flows.reporter import Reporter
     from curate.model import Annotation
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Agreed:
-    """The agreement, and what should be known about it."""
+    """The agreement, whose annotations it is of, and what should be known about it."""
 
     agreement: Agreement
     origin: str
@@ -87,7 +86,7 @@ def agreement_of_files(
         )
     for warning in warnings:
         reporter.warn(warning)
-    return Agreed(result, "files", tuple(warnings))
+    return Agreed(result, ", ".join(path.name for path in paths), tuple(warnings))
 
 
 def annotator_names(paths: Sequence[Path]) -> list[str]:
@@ -128,14 +127,18 @@ def agreement_of_store(
     """
     from curate.agreement.measures import measure_collected
     from curate.agreement.units import Unit as Units
+    from curate.reports.pages import origin_of
     from curate.scoring.columns import Collector
     from curate.scoring.resampling import SEED
 
     latest: dict[tuple[str, str], tuple[tuple[str, int], Annotation]] = {}
+    models: set[str] = set()
     with store.read() as unit_of_work:
         for stored in unit_of_work.annotations.current():
             if stored.skipped:
                 continue
+            if stored.parent is not None:
+                models.add(str(stored.parent))
             key = stored.document_id, stored.annotation.source.name
             rank = stored.updated_at, stored.annotation_id
             if key not in latest or latest[key][0] < rank:
@@ -174,7 +177,7 @@ def agreement_of_store(
     )
     if not result.documents:
         reporter.warn("no document has been annotated by two annotators yet")
-    return Agreed(result, "store")
+    return Agreed(result, origin_of(schema, models))
 
 
 def write_agreement(result: Agreed, folder: Path) -> list[Path]:
@@ -188,5 +191,5 @@ def write_agreement(result: Agreed, folder: Path) -> list[Path]:
     text = json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     paths = [folder / "agreement.json", folder / "agreement.html"]
     write_bytes(paths[0], text.encode("utf-8"))
-    write_page(paths[1], render(result.agreement, result.warnings))
+    write_page(paths[1], render(result.agreement, result.warnings, result.origin))
     return paths

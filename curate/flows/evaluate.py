@@ -263,7 +263,8 @@ def write_report(
     data = evaluation.as_dict()
     text = json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     errors = examples(_both(evaluation, limit), schema, evaluation.options.labels, limit)
-    page = render(evaluation.scores, evaluation.groups, data, errors)
+    language = None if schema is None else schema.language
+    page = render(evaluation.scores, evaluation.groups, data, errors, language)
     write_bytes(paths[0], text.encode("utf-8"))
     write_bytes(paths[1], dump_counts(evaluation.scores.tally))
     write_page(paths[2], page)

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AnnotatorsReport:
-    """The portraits, and the texts of the documents their examples are taken from."""
+    """The portraits, the texts of the documents their examples are taken from, and of what."""
 
     portraits: list[Portrait]
     texts: dict[str, str]
+    origin: str = ""
+    language: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {"annotators": [portrait.as_dict() for portrait in self.portraits]}
@@ -28,6 +30,7 @@ class AnnotatorsReport:
 def annotators_report(store: Store, schema: LabelSchema) -> AnnotatorsReport:
     """Everything that stands, per pseudonym; decisions are those a person took."""
     from curate.agreement.annotators import Work, portraits
+    from curate.reports.pages import origin_of
 
     with store.read() as unit:
         rows = list(unit.annotations.current())
@@ -58,7 +61,13 @@ def annotators_report(store: Store, schema: LabelSchema) -> AnnotatorsReport:
         schema,
     )
     shown = {e.document_id for p in found for c in p.confusions for e in c.examples}
-    return AnnotatorsReport(found, {key: texts[key] for key in sorted(shown)})
+    models = {str(row.parent) for row in rows if row.parent is not None}
+    return AnnotatorsReport(
+        found,
+        {key: texts[key] for key in sorted(shown)},
+        f"Annotations: {origin_of(schema, models)}.",
+        schema.language,
+    )
 
 
 def _rank(row: StoredAnnotation) -> tuple[bool, str, int]:
@@ -71,4 +80,4 @@ def write_report(report: AnnotatorsReport, path: Path) -> None:
     from curate.reports.annotators import render
     from curate.reports.pages import write_page
 
-    write_page(path, render(report.portraits, report.texts))
+    write_page(path, render(report.portraits, report.texts, report.origin, report.language))

@@ -98,6 +98,8 @@ class LearningCurve:
     curves: tuple[Curve, ...]
     advice: tuple[Advice, ...]
     notes: tuple[str, ...]
+    model: str = ""
+    """What was trained at each point."""
 
     @property
     def main(self) -> tuple[Curve, ...]:
@@ -111,6 +113,7 @@ class LearningCurve:
     def as_dict(self) -> dict[str, Any]:
         return {
             "gold": {"name": self.gold.name, "digest": self.gold.digest},
+            "model": self.model,
             "on": self.on,
             "train": self.train,
             "scored": self.scored,
@@ -198,6 +201,7 @@ def train_curve(
         curves=tuple(found),
         advice=tuple(advice),
         notes=tuple(notes),
+        model=chosen.extractor,
     )
 
 

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from curate.agreement.values import Agreement, PairAgreement
 
 
-def render(agreement: Agreement, warnings: Sequence[str] = ()) -> str:
-    """The page; everything it says is in ``curate agreement --json``, too."""
+def render(agreement: Agreement, warnings: Sequence[str] = (), origin: str = "") -> str:
+    """The page; everything it says is in ``curate agreement --json``, too.
+
+    ``origin`` says whose annotations these are: a corpus, or files.
+    """
     return page(
         "agreement.html.j2",
         title="Agreement of " + ", ".join(agreement.annotators),
         agreement=agreement,
+        origin=origin,
         warnings=warnings,
         confusions=[(pair, differences(pair)) for pair in agreement.pairs],
     )

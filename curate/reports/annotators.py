@@ -14,11 +14,21 @@ CONTEXT = 40
 CONFUSIONS = 12
 
 
-def render(portraits: Sequence[Portrait], texts: Mapping[str, str]) -> str:
-    """The page; ``texts`` are those of the documents that examples are taken from."""
+def render(
+    portraits: Sequence[Portrait],
+    texts: Mapping[str, str],
+    origin: str = "",
+    language: str | None = None,
+) -> str:
+    """The page; ``texts`` are those of the documents that examples are taken from.
+
+    ``origin`` says of what; ``language`` is the texts' code, for screen readers.
+    """
     return page(
         "annotators.html.j2",
-        title=f"{len(portraits)} annotators",
+        title=f"{len(portraits)} annotator{'' if len(portraits) == 1 else 's'}",
+        origin=origin,
+        language=language,
         portraits=[_shown(portrait, texts) for portrait in portraits],
     )
 

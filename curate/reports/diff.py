@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from curate.reports.pages import page
+from curate.reports.pages import fitting, page
 
 LIMIT = 3_000
-"""Changes shown one by one; a longer diff says how many more there are."""
+"""Changes shown one by one, as far as they fit; a longer diff says how many more there are."""
+_MARKUP = 420
+"""Bytes of markup around a change."""
 
 
 def render(
@@ -24,10 +26,12 @@ def render(
 
     ``total`` is how many there are, where ``changes`` are only the first.
     """
-    shown = changes[:LIMIT]
+    shown = fitting(changes[:LIMIT], lambda change: _MARKUP + len(str(change).encode()))
     return page(
         "diff.html.j2",
         title=f"{old} → {new}",
+        old=old,
+        new=new,
         counts={kind.replace("_", " "): count for kind, count in counts.items()},
         bump=bump,
         documents=_documents(shown),

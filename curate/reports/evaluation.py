@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from curate.alignment import EntityEvent, RelationEvent, align
 from curate.model import Annotation, Document, Entity, Relation
 from curate.offsets import Span
-from curate.reports.pages import page
+from curate.reports.pages import fitting, page
 
 if TYPE_CHECKING:
     from curate.schema import LabelSchema
@@ -19,6 +20,9 @@ CONTEXT = 70
 """Characters of text shown before and after what an error is about."""
 LONGEST = 600
 """Longer stretches are cut in the middle."""
+COLUMNS = 30
+"""Labels of a confusion table, the most frequent ones; a page with more is not read by anybody."""
+GROUPS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +172,19 @@ def render(
     groups: Mapping[str, Scores],
     data: Mapping[str, Any],
     errors: Sequence[Example],
+    language: str | None = None,
 ) -> str:
-    """The page; ``data`` is what ``curate evaluate --json`` prints."""
+    """The page; ``data`` is what ``curate evaluate --json`` prints.
+
+    ``language`` is the texts' code, for screen readers.
+    """
     total = sum(
         n
         for part in (scores.entities, scores.relations)
         for kind, n in part.errors.items()
         if kind != "correct"
     )
+    by = next(iter(data.get("by", {})), None)
     return page(
         "evaluation.html.j2",
         title=f"{data['predictions']['name']} against {data['gold']['name']}",
@@ -186,11 +195,22 @@ def render(
             "Entities": confusion_table(scores.entities),
             "Relations": confusion_table(scores.relations),
         },
-        groups=groups,
-        by=next(iter(data.get("by", {})), None),
-        errors=errors,
-        total=total,
+        sections=["Entities", "Relations", *([f"By {by}"] if groups else []), "Errors"],
+        groups=list(groups.items())[:GROUPS],
+        groups_left_out=max(0, len(groups) - GROUPS),
+        by=by,
+        errors=fitting(errors, _size),
+        total=max(total, len(errors)),
+        language=language,
     )
+
+
+def _size(example: Example) -> int:
+    """Bytes of an example in the page, generously."""
+    texts = [s.text + "".join((*s.gold, *s.predicted)) for s in example.segments]
+    arrows = len(example.gold_arrows) + len(example.predicted_arrows)
+    said = (example.document, *example.gold, *example.predicted, *texts)
+    return 300 + 110 * len(texts) + 700 * arrows + sum(len(one.encode()) for one in said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +226,8 @@ class ConfusionRow:
 class ConfusionTable:
     columns: tuple[str, ...]
     rows: tuple[ConfusionRow, ...]
+    left_out: int = 0
+    """Labels beyond the most frequent ones."""
 
 
 NOTHING = "—"
@@ -215,7 +237,10 @@ def confusion_table(part: PartScores) -> ConfusionTable | None:
     """Gold labels down, predicted labels across; None where there is nothing to show."""
     if not part.confusion:
         return None
-    names = sorted({name for pair in part.confusion for name in pair if name is not None})
+    often: Counter[str] = Counter()
+    for pair, n in part.confusion.items():
+        often.update({name: n for name in pair if name is not None})
+    names = sorted(sorted(often, key=lambda name: (-often[name], name))[:COLUMNS])
     keys: list[str | None] = [*names, None]
     rows = []
     for gold in keys:
@@ -230,4 +255,4 @@ def confusion_table(part: PartScores) -> ConfusionTable | None:
                 ),
             )
         )
-    return ConfusionTable((*names, NOTHING), tuple(rows))
+    return ConfusionTable((*names, NOTHING), tuple(rows), len(often) - len(names))

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from curate import __version__
 from curate.errors import DiskError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from curate.schema import LabelSchema
+
+
+ROOM = 1_200_000
+"""Bytes that the examples of a page may take: with its tables it stays under two megabytes."""
+
+Item = TypeVar("Item")
 
 
 @cache
@@ -40,7 +50,26 @@ def interval(value: tuple[float, float] | None, digits: int = 3) -> str:
 
 def page(template: str, **values: Any) -> str:
     """The page of a template.  Every value is escaped; a missing one is an error."""
-    return _environment().get_template(template).render(**values)
+    return _environment().get_template(template).render(version=__version__, **values)
+
+
+def fitting(items: Iterable[Item], size: Callable[[Item], int], room: int = ROOM) -> list[Item]:
+    """The first of the items that fit into so many bytes."""
+    taken: list[Item] = []
+    for item in items:
+        room -= size(item)
+        if room < 0:
+            break
+        taken.append(item)
+    return taken
+
+
+def origin_of(schema: LabelSchema | None, models: Iterable[str]) -> str:
+    """Whose annotations a page of a store speaks of, and what the annotators started from."""
+    of = "" if schema is None else f" by the schema {schema.name} {schema.version}"
+    names = ", ".join(sorted(models))
+    began = f"begun from predictions of {names}" if names else "begun without predictions"
+    return f"those of the store{of}, {began}"
 
 
 def write_page(path: Path, html: str) -> None:

@@ -166,7 +166,8 @@ def test_the_page_is_safe_and_self_contained(curate: Curate, tmp_path: Path) -> 
     assert "<i>x" not in page
     assert "&lt;script&gt;" in page
     assert not re.search(r"url\(|@import|https?://", page)
-    assert not attributes(page) & {"src", "href", "onerror"}
+    assert not attributes(page) & {"src", "onerror"}
+    assert not re.search(r"href=\"(?!#a\d+\")", page), "only places of the page itself"
     assert json.loads((out / "metrics.json").read_text())["documents"] == 1
 
 
