@@ -146,9 +146,6 @@ def chronologies(segments: list[Segment], first: int, last: int, words: Words) -
         ):
             heads.insert(0, i)
     inside = [i for i in heads if i > first]
-    for i in inside:
-        if _CLOCK.fullmatch(segments[i].folded):  # of a live page
-            segments[i].reason, segments[i].cell = None, True
     if len(inside) < 2:
         return
     shapes = {_date_shape(segments[i].folded, words) for i in inside}
@@ -159,14 +156,14 @@ def chronologies(segments: list[Segment], first: int, last: int, words: Words) -
 
 def _is_name(segment: Segment) -> bool:
     """Whether a line may name who wrote what stands under the date below it."""
-    small = segment.words <= 3 and not segment.sentence
+    small = segment.words <= 4 and not segment.text.endswith((".", "!", "?", "…"))
     return small and segment.reason in (None, Reason.COMMENTS)
 
 
 def _is_day(segment: Segment, words: Words) -> bool:
     published = words.bylines.match(segment.folded) or words.posted.match(segment.folded)
     if _CLOCK.fullmatch(segment.folded):
-        return True
+        return False  # the hour of an entry of a live page
     counted = words.counters.search(segment.folded) and not _CLOCK.search(segment.folded)
     return is_dateline(segment.folded, words) and not published and not counted
 
@@ -238,7 +235,9 @@ def _stamp(segments: list[Segment], i: int, words: Words, clock: bool = True) ->
     if names:
         return "named" if len(names) <= 4 and not segment.sentence else ""
     above = segments[i - 1] if i else None
-    under = above is not None and above.words <= 2 and not above.sentence
+    under = above is not None and (
+        (above.words <= 2 and not above.sentence) or _stamp(segments, i - 1, words) == "said"
+    )
     return "under" if under else ""
 
 

@@ -32,6 +32,11 @@ URL = re.compile(
     r"(?:https?://|ftp://|www\.)\S+|[^\s@]{1,64}@\S{1,250}\.\w+|@\w+|#\w+", re.IGNORECASE
 )
 _BRACKETED = re.compile(r"^(?:\s*\[[^\[\]]{0,40}\]\s*)+$")
+# what a text browser makes of links and pictures: "[2]Home [3]News [4]Shop", "[IMG: x.jpg]"
+_NUMBERED = re.compile(r"^(?:\[\d{1,3}\] ?[^\[\]]{1,40}){3,}$")
+_EMBEDDED = re.compile(r"^\[(?:img|image|photo|video|inline|embed|iframe)\b[^\[\]]{0,80}\]$", re.I)
+_HOUR = re.compile(r"\[?\d{1,2} ?[h:] ?\d{2}\]?")
+_SLASH = re.compile(r" / ")
 _RATED = re.compile(r"(?:[\[(]\s?\d\s?[\])]\s*){3,}")
 _SENTENCES = re.compile(r"(?<=[.!?…])\s+")
 _DASH = re.compile(rf"(?<!{_SPACE}){_SPACE}+[–—-]{_SPACE}+")
@@ -189,14 +194,24 @@ def by_itself(segments: list[Segment], words: Words) -> None:
             segment.reason = Reason.URL
         elif _RATED.search(segment.text) and segment.words <= 12:
             segment.reason = Reason.FORM
+        elif _EMBEDDED.match(segment.text):
+            segment.reason = Reason.URL
+        elif _NUMBERED.match(segment.text) or _is_trail(segment, words):
+            segment.reason = Reason.MENU
         elif _BRACKETED.match(segment.text) and segment.words <= 8:
             # One in brackets may be said of a transcript: "[Jingle]".
             if segment.text.count("[") > 1 or is_button(folded, words) or segment.score:
                 segment.reason = Reason.MENU
-        elif is_dateline(folded, words):
+        elif is_dateline(folded, words) or _HOUR.fullmatch(folded):
             segment.reason = Reason.BYLINE
         elif _is_form(segment, words):
             segment.reason = Reason.FORM
+
+
+def _is_trail(segment: Segment, words: Words) -> bool:
+    """Where the page hangs in its site: "Accueil / Culture / …", from a button on."""
+    parts = _SLASH.split(segment.text, maxsplit=3)
+    return len(parts) > 2 and segment.words <= 20 and is_button(fold(parts[0]), words)
 
 
 def _is_address(segment: Segment) -> bool:
