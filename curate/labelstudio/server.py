@@ -47,7 +47,8 @@ _USER = "curator@example.org"
 # what a child may know of our environment; LABEL_STUDIO_*, HOST, PORT, DEBUG, CI, USERNAME and
 # PASSWORD would all change the server
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH")
-# Label Studio's own variables for a PostgreSQL instead of its SQLite file
+# Label Studio's own variables for a PostgreSQL instead of its SQLite file; heeded only if asked
+_ON_POSTGRESQL = "CURATE_STUDIO_ON_POSTGRESQL"
 _DATABASE = ("DJANGO_DB", *(f"POSTGRE_{x}" for x in ("HOST", "PORT", "NAME", "USER", "PASSWORD")))
 
 
@@ -359,7 +360,8 @@ class EmbeddedStudio:
 
     def _environment(self) -> dict[str, str]:
         login = self._login(create=False)
-        kept = {name: os.environ[name] for name in (*_KEPT, *_DATABASE) if name in os.environ}
+        names = (*_KEPT, *(_DATABASE if os.environ.get(_ON_POSTGRESQL) == "1" else ()))
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         kept.setdefault("LANG", "C.UTF-8")
         return kept | {
             "HOME": str(self.folder / "home"),

@@ -45,7 +45,7 @@ _STARTED = pytest.StashKey[Studio]()
 def studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Studio:
     """The session's Label Studio; the browser tests import this fixture and get the same one.
 
-    DJANGO_DB and POSTGRE_* reach it: with them its own data lie in a PostgreSQL.
+    With CURATE_STUDIO_ON_POSTGRESQL=1 its own data lie in the PostgreSQL of POSTGRE_*.
     """
     python = os.environ.get("CURATE_STUDIO_PYTHON", "")
     if not python and find_spec("label_studio") is None:
