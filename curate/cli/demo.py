@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PEOPLE = ("annotator-a@example.org", "annotator-b@example.org")
 FILES = ("annotator_a.jsonl", "annotator_b.jsonl")
+DECISIONS = "decisions.jsonl"
 
 
 class StepError(CurateError):
@@ -47,9 +48,10 @@ def demo(
     """Run the whole loop on the sample corpus, with a Label Studio of its own.
 
     Documents are ingested, pre-annotated and pushed; two annotators' recorded annotations are
-    entered as two Label Studio users; they are pulled, compared and made into gold 1.0.0, on which
-    a model is trained and measured against the bootstrap extractor. Running it again goes on
-    where it stopped and repeats nothing.
+    entered as two Label Studio users; they are pulled and compared; where the two differ a
+    curator's recorded decisions are entered in the review project; gold 1.0.0 is built, and on it a
+    model is trained and measured against the bootstrap extractor. Running it again goes on where
+    it stopped and repeats nothing.
     """
     started = time.monotonic()
     result = _Demo(directory.absolute(), context_of(ctx)).run()
@@ -82,6 +84,9 @@ class _Demo:
         entered = self._annotate(sample)
         pulled = self.curate("pull")
         agreement = self.curate("agreement")
+        queued = self.curate("review", "push")
+        decided = self._decide(sample)
+        self.curate("review", "pull")
         gold = self.curate("gold", "build")
         trained = self.curate("train", "--gold", "latest")
         self.curate("gold", "verify")
@@ -99,6 +104,8 @@ class _Demo:
             "entered": entered,
             "pulled": pulled,
             "agreement": agreement,
+            "queued": queued,
+            "decided": decided,
             "gold": gold,
             "trained": trained,
             "models": names,
@@ -129,9 +136,7 @@ class _Demo:
             self.workspace,
             schema,
             sqlite_url(self.workspace / ".curate" / "store.db"),
-            # Two annotators and nobody to adjudicate: the demo lets the first decide, and the
-            # release says so.
-            Choices("sahel", "fr", "curate sahel", pinned="first", first="annotator-1"),
+            Choices("sahel", "fr", "curate sahel"),
             [schema.with_name("guidelines.md")],
         )
 
@@ -158,6 +163,24 @@ class _Demo:
             finally:
                 inner.close()
         return entered
+
+    def _decide(self, sample: Path) -> int:
+        from curate.flows.demo import enter_decisions
+
+        inner = Context(self.workspace)
+        try:
+            with inner.label_studio() as client:
+                self.reporter.step("# a curator decides in Label Studio")
+                return enter_decisions(
+                    sample / DECISIONS,
+                    inner.store,
+                    client,
+                    inner.schema,
+                    inner.settings.studio.project,
+                    self.reporter,
+                )
+        finally:
+            inner.close()
 
     def _password_file(self, email: str) -> Path:
         from curate.labelstudio.files import write_private
@@ -193,6 +216,11 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
             "agreement",
             f"F1 {show(agreement['entities']['f1'])} on entities, "
             f"{show(agreement['relations']['f1'])} on relations",
+        ),
+        (
+            "decided",
+            f"{result['decided']} documents by a curator in the review project; on the others "
+            "both agree",
         ),
         (
             "gold",

@@ -11,7 +11,7 @@ from curate.errors import DataError, RejectedError
 from curate.flows.project import required
 from curate.flows.reporter import Reporter
 from curate.interchange import read
-from curate.labelstudio.codec import encode
+from curate.labelstudio.codec import encode, reason_item
 from curate.schema import LabelSchema
 from curate.store import Store
 
@@ -76,6 +76,46 @@ def enter_recorded(
             }
             try:
                 own.post(f"/api/tasks/{task_id}/annotations/", json=body)
+                new += 1
+            except RejectedError as error:
+                if error.status != _CONFLICT:
+                    raise
+            advance()
+    return new
+
+
+def enter_decisions(
+    recorded: Path,
+    store: Store,
+    client: LabelStudio,
+    schema: LabelSchema,
+    project: str,
+    reporter: Reporter,
+) -> int:
+    """Submit a curator's recorded decisions to the open review tasks, each with its reason.
+
+    ``recorded`` is a file of `curate gold decisions export`.  Each is submitted once, however
+    often this runs.  Returns how many are new.
+    """
+    from curate.flows.gold_decisions import read_decisions
+    from curate.flows.review_project import PURPOSE, review_title
+
+    review, _ = required(store, client, review_title(project), PURPOSE)
+    with store.read() as unit:
+        tasks = {item.document_id: item.task_id for item in unit.review.items("open")}
+    waiting = [each for each in read_decisions(recorded, schema) if tasks.get(each.document.id)]
+    new = 0
+    with reporter.progress("the curator decides", len(waiting)) as advance:
+        for each in waiting:
+            task_id = tasks[each.document.id]
+            result = encode(each.decision.annotation, each.document.text, schema)
+            why = (each.decision.provenance.get("review") or {}).get("why")
+            if why:
+                result.append(reason_item(why))
+            unique = f"{client.url}/{review.made_at}/{task_id}/curator"
+            body = {"result": result, "unique_id": str(uuid5(NAMESPACE_URL, unique))}
+            try:
+                client.post(f"/api/tasks/{task_id}/annotations/", json=body)
                 new += 1
             except RejectedError as error:
                 if error.status != _CONFLICT:

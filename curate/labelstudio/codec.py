@@ -133,6 +133,17 @@ def decode(
     return Annotation.of(document_id, entities.values(), relations, source)
 
 
+def reason_item(text: str) -> dict[str, Any]:
+    """A curator's reason as Label Studio's field for it writes it."""
+    return {
+        "id": "reason",
+        "from_name": REASON_CONTROL,
+        "to_name": TEXT_OBJECT,
+        "type": "textarea",
+        "value": {"text": [text]},
+    }
+
+
 def reason_of(result: Any) -> str:
     """What a curator gave as the reason of a decision, in one line; empty where nothing."""
     said = []

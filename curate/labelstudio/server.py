@@ -363,6 +363,8 @@ class EmbeddedStudio:
         names = (*_KEPT, *(_DATABASE if os.environ.get(_ON_POSTGRESQL) == "1" else ()))
         kept = {name: os.environ[name] for name in names if name in os.environ}
         kept.setdefault("LANG", "C.UTF-8")
+        if "POSTGRE_HOST" in kept:
+            kept.setdefault("DJANGO_DB", "default")
         return kept | {
             "HOME": str(self.folder / "home"),
             "PYTHONUNBUFFERED": "1",
