@@ -17,7 +17,15 @@ from curate.errors import DataError
 from curate.interchange import canonical_json, read_lines
 from curate.scoring.columns import Floats
 from curate.scoring.scores import Tally
-from curate.scoring.tally import ENTITY_KINDS, RELATION_KINDS, PartTally, Scored, Sparse
+from curate.scoring.tally import (
+    ENTITY_KINDS,
+    ENTITY_MEASURES,
+    RELATION_KINDS,
+    RELATION_MEASURES,
+    PartTally,
+    Scored,
+    Sparse,
+)
 
 
 def dump_counts(counts: Tally) -> bytes:
@@ -72,7 +80,7 @@ def _part(
 ) -> PartTally:
     size = len(measures)
     names = list(dict.fromkeys(name for row in measures for name in row))
-    order = ["strict", "exact", "partial", "lenient", "boundaries", "given_entities", "chains"]
+    order = list(dict.fromkeys((*ENTITY_MEASURES, *RELATION_MEASURES, "chains")))
     names.sort(key=order.index)
     kinds = len(ENTITY_KINDS if entity else RELATION_KINDS)
     found: dict[str, list[tuple[int, list[float]]]] = {}
