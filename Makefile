@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 DEMO := build/demo
 
-.PHONY: help setup demo test test-unit test-integration check format bench lock site dist clean
+.PHONY: help setup demo test test-unit test-integration check format bench lock site pictures dist clean
 
 help:
 	@echo "make demo   the whole loop on the sample corpus, with a Label Studio of its own"
@@ -13,6 +13,7 @@ help:
 	@echo "make check  format, lint, types, import contracts, docs agree with the code"
 	@echo "make bench  benchmarks against peers, in the same run"
 	@echo "make site   the documentation, into build/site"
+	@echo "make pictures  the pictures of the documentation, from a running system (minutes)"
 	@echo "make setup  everything the above need, into .venv"
 	@echo "make lock   resolve the dependencies again"
 	@echo "make dist   a wheel, in dist/"
@@ -53,6 +54,9 @@ check: $(STAMP)
 
 site: $(STAMP)
 	$(BIN)/python tools/check_site.py
+
+pictures: $(STAMP)
+	$(BIN)/python tools/pictures.py
 
 format: $(STAMP)
 	$(BIN)/ruff format curate tests benchmarks tools

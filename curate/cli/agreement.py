@@ -191,11 +191,16 @@ def _headline(found: Agreement) -> list[tuple[str, Value]]:
     ]
 
 
+_PEOPLE = 3
+
+
 def _labels(console: Console, found: Agreement) -> None:
     from rich.table import Table
 
     table = Table(title="Per label", title_justify="left", title_style="bold")
-    columns = ("label", "F1", "95 % interval", "lenient F1", *found.annotators)
+    # more columns than these fit no screen; --json and --output have the counts of everybody
+    people = found.annotators if len(found.annotators) <= _PEOPLE else ()
+    columns = ("label", "F1", "95 % interval", "lenient F1", *people)
     for column in columns:
         table.add_column(
             column,
@@ -208,10 +213,10 @@ def _labels(console: Console, found: Agreement) -> None:
             show(of.f1.value),
             show_ci(of.f1.ci),
             show(of.lenient_f1.value),
-            *(str(of.support[name]) for name in found.annotators),
+            *(str(of.support[name]) for name in people),
         )
     for label, value in found.relations_per_label.items():
-        blank = [""] * len(found.annotators)
+        blank = [""] * len(people)
         table.add_row(label, show(value.value), show_ci(value.ci), "", *blank)
     console.print(table)
 

@@ -56,6 +56,17 @@ def _register() -> None:
         module.register(app)
 
 
+def _command_of(arguments: list[str]) -> str:
+    """The command that is meant, as it is typed: ``curate gold build``."""
+    path, group = ["curate"], typer.main.get_command(app)
+    for word in arguments:
+        found = getattr(group, "commands", {}).get(word)
+        if found is not None:
+            path.append(word)
+            group = found
+    return " ".join(path)
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code."""
 
@@ -77,7 +88,7 @@ def run(arguments: list[str] | None = None) -> int:
             raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
 
-    return guarded(call)
+    return guarded(call, _command_of(sys.argv[1:] if arguments is None else arguments))
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from curate import __version__
 from curate.cli.terminal import printable
-from curate.errors import CurateError
+from curate.errors import CurateError, DataError, FindingsError, RemoteError, UsageError
 
 INTERRUPTED = 130
 BUG = 70
@@ -29,12 +29,32 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def guarded(run: Callable[[], int | None]) -> int:
+def with_advice(error: CurateError, command: str = "curate") -> str:
+    """The error's sentence, with what to do next at its end where it does not say so itself."""
+    said = str(error).strip()
+    if "; " in said or "`" in said:
+        return said
+    if isinstance(error, UsageError):
+        advice = f"see `{command} --help`"
+    elif isinstance(error, FindingsError):
+        advice = "look into what it found, then run the command again"
+    elif isinstance(error, RemoteError):
+        advice = "run the command again, and `curate doctor` if it stays so"
+    elif isinstance(error, DataError) and error.line is not None:
+        advice = "mend that line and run the command again"
+    elif isinstance(error, DataError) and error.message.startswith("there is no"):
+        advice = "check its name and run the command again"
+    else:
+        advice = "mend that and run the command again"
+    return f"{said.rstrip('.')}; {advice}"
+
+
+def guarded(run: Callable[[], int | None], command: str = "curate") -> int:
     """Run a command; whatever goes wrong ends in one sentence on stderr and an exit code."""
     try:
         return run() or 0
     except CurateError as error:
-        _say(str(error))
+        _say(with_advice(error, command))
         return error.exit_code
     except KeyboardInterrupt:
         _say("interrupted; run the command again to go on where it stopped")
@@ -56,14 +76,14 @@ def _system(error: OSError) -> int:
         errno.EDQUOT: "the disk quota is used up; free some space and run the command again",
         errno.EACCES: "permission denied; check the owner and mode of the file or folder",
         errno.EPERM: "permission denied; check the owner and mode of the file or folder",
-        errno.EROFS: "the file system is read-only",
-        errno.EMFILE: "too many open files",
-        errno.ENOENT: "there is no such file or folder",
-        errno.ENOTDIR: "a part of this path is no folder",
+        errno.EROFS: "the file system is read-only; name a place that can be written",
+        errno.EMFILE: "too many open files; raise `ulimit -n` and run it again",
+        errno.ENOENT: "there is no such file or folder; check its name",
+        errno.ENOTDIR: "a part of this path is no folder; check the path",
         errno.EISDIR: "is a folder; name a file",
-        errno.EEXIST: "exists already",
-        errno.ENAMETOOLONG: "the name is too long for this file system",
-        errno.ELOOP: "the links of this path go in a circle",
+        errno.EEXIST: "exists already; name another",
+        errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter one",
+        errno.ELOOP: "the links of this path go in a circle; name the file itself",
     }
     message = known.get(error.errno or 0)
     if message is None:

@@ -39,6 +39,8 @@ class Context:
 
     workspace_option: Path | None = None
     _opened: list[Any] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
+    """What has been said already and need not be said again."""
 
     @cached_property
     def environment(self) -> Environment:

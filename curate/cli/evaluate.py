@@ -218,10 +218,12 @@ def schema_for(
     from curate.resources import default_schema
 
     schema = read_schema(default_schema())
-    reporter.step(
-        f"no workspace here: symmetric relation types are those of the schema {schema.name} "
-        f"({', '.join(sorted(schema.symmetric)) or 'none'}); name another with --schema"
-    )
+    if "schema" not in context.told:
+        context.told.add("schema")
+        reporter.step(
+            f"no workspace here: symmetric relation types are those of the schema {schema.name} "
+            f"({', '.join(sorted(schema.symmetric)) or 'none'}); name another with --schema"
+        )
     return schema
 
 

@@ -242,7 +242,13 @@ def status(
     from curate.flows import status as flow
 
     context = context_of(ctx)
-    found = flow.status(context.store, project or context.settings.studio.project)
+    found = flow.status(
+        context.store,
+        project or context.settings.studio.project,
+        gold=context.gold,
+        models=context.models,
+        pinned=bool(context.settings.consensus.pinned),
+    )
     fates = flow.fate(context.store, context.schema) if fate else []
     data: dict[str, Any] = asdict(found)
     if fate:
@@ -341,6 +347,10 @@ def _pull_table(console: Console, result: PullResult) -> None:
         console.print("why: curate quarantine list")
 
 
+_PEOPLE = 4
+"""Annotators that `curate status` shows a line each; the whole is to fit one screen."""
+
+
 def _status_table(console: Console, found: Status) -> None:
     from rich.table import Table
 
@@ -370,8 +380,16 @@ def _status_table(console: Console, found: Status) -> None:
             ),
         ),
     ]
-    rows += [(f"  {name}", str(number)) for name, number in found.per_annotator.items()]
-    rows.append(("decided", str(found.decided)))
+    people = list(found.per_annotator.items())
+    if len(people) <= _PEOPLE:
+        rows += [(f"  {name}", str(number)) for name, number in people]
+    else:
+        most = sorted(people, key=lambda pair: -pair[1])[:_PEOPLE]
+        said = ", ".join(f"{name} {number}" for name, number in most)
+        rows.append((f"  {len(people)} people", f"{said}, … (curate report annotators)"))
+    rows.append(
+        ("decided", str(found.decided) + (f", {found.in_review} in review" * bool(found.in_review)))
+    )
     if found.quarantined:
         rows.append(("quarantined", f"{found.quarantined} (curate quarantine list)"))
     for name, number in (
@@ -387,6 +405,14 @@ def _status_table(console: Console, found: Status) -> None:
         if number:
             rows.append((name, str(number)))
     rows.append(("last pull", found.last_pull or "never"))
+    if found.release is None:
+        rows.append(("released", "nothing yet"))
+    else:
+        since = f"; {found.since} annotations changed since" if found.since else ""
+        rows.append(("released", f"{found.release}, {found.released} documents{since}"))
+    if found.model is not None:
+        champion = f"champion {found.champion}" if found.champion else "no champion yet"
+        rows.append(("models", f"{found.models}, the newest {found.model}; {champion}"))
     if found.next:
         rows.append(("next", " · ".join(found.next)))
     for name, value in rows:

@@ -63,6 +63,7 @@ def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
     """A console that takes words as words."""
     from rich.console import Console
     from rich.segment import Segment
+    from rich.table import Table
     from rich.text import Text
 
     class PlainConsole(Console):
@@ -74,6 +75,9 @@ def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
             return super().render_str(printable(text), **options)
 
         def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+            if isinstance(renderable, Table):
+                for column in renderable.columns:
+                    column.overflow = "fold"  # a narrow screen loses no word, only its look
             if isinstance(renderable, Text) and _OBEYED.search(renderable.plain):
                 renderable = _plain(renderable)
             for segment in super().render(renderable, options):

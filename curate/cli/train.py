@@ -207,7 +207,9 @@ def show_(
         console.print(f"{card.reference} ({card.extractor}) in {found.folder}", markup=False)
         console.print(f"digest {card.digest}", markup=False)
         console.print(
-            f"learned from {card.release.get('name')}: {card.counts.get('documents')}", markup=False
+            f"learned from {card.release.get('name')}: "
+            + ", ".join(f"{name} {n}" for name, n in (card.counts.get("documents") or {}).items()),
+            markup=False,
         )
         console.print(
             f"looks at that test split: {card.looks} when it was trained, {found.looks} by now",

@@ -208,7 +208,8 @@ def _grouped(gold: AnnotatedSet, documents: tuple[str, ...], by: str) -> dict[st
 def predictor(extractor: Extractor, schema: LabelSchema | None, store: Store | None) -> Predict:
     """Ask the extractor, but for what it has answered before about the same text.
 
-    Answers are kept under the model's digest for the documents that the store has.
+    Answers are kept under the model's digest for the documents that the store has, where it can be
+    written.
     """
     from collections.abc import Iterable, Sequence
 
@@ -224,7 +225,7 @@ def predictor(extractor: Extractor, schema: LabelSchema | None, store: Store | N
                 known = {a.document_id: a for a in unit.predictions.of(source_of(extractor), kept)}
         missing = [document for document in documents if document.id not in known]
         fresh = list(answers(extractor, missing, schema)) if missing else []
-        if store is not None and fresh:
+        if store is not None and fresh and not store.is_read_only:
             with store.write() as unit:
                 unit.predictions.put(a for a in fresh if a.document_id in kept)
                 unit.commit()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.store import Store
-from curate.store.standing import standing
+from curate.store.standing import changed_since, standing
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from curate.model import Annotation
     from curate.schema import LabelSchema
 
@@ -23,6 +26,10 @@ class Status:
     pushed; ``tasks_*``: what was found on theirs at the last pull.  ``in_flight`` chunks were
     sent and not confirmed.  ``next``: the commands that come next.  ``by_lot``: the ids of those
     pushed that are together a random sample of all (see :mod:`curate.selection`).
+
+    ``in_review`` wait for a curator in Label Studio.  ``release`` is the newest, of
+    ``released`` documents; ``since`` annotations were changed after it was built.  ``model`` is the
+    newest, of ``models``; ``model_release`` the digest of what it was trained on.
     """
 
     documents: int
@@ -54,6 +61,15 @@ class Status:
     last_pull: str | None
     next: tuple[str, ...] = ()
     by_lot: tuple[str, ...] = ()
+    in_review: int = 0
+    release: str | None = None
+    release_digest: str | None = None
+    released: int = 0
+    since: int = 0
+    models: int = 0
+    model: str | None = None
+    model_release: str | None = None
+    champion: str | None = None
 
 
 @dataclass(slots=True)
@@ -80,8 +96,21 @@ class Fate:
         return median(self.lead_times) if self.lead_times else None
 
 
-def status(store: Store, title: str, server: str | None = None) -> Status:
-    """``server``: the Label Studio meant, where that is known; else the newest project's."""
+def status(
+    store: Store,
+    title: str,
+    server: str | None = None,
+    *,
+    gold: Path | None = None,
+    models: Path | None = None,
+    pinned: bool = False,
+) -> Status:
+    """``server``: the Label Studio meant, where that is known; else the newest project's.
+
+    ``gold`` is the folder of the corpus's releases, ``models`` that of the models; ``pinned`` says
+    that a rule decides what annotators do not agree on, and no curator is needed.
+    """
+    release, digest, released, built_at = _release(gold)
     with store.read() as unit:
         projects = [
             p
@@ -93,6 +122,8 @@ def status(store: Store, title: str, server: str | None = None) -> Status:
         counts = unit.annotations.counts()
         reasons = dict(unit.annotations.quarantine_reasons())
         decided = unit.decisions.count()
+        in_review = len(unit.review.items("open"))
+        since = 0 if built_at is None else changed_since(unit.connection, built_at)
         in_flight = 0
         by_lot: list[str] = []
         if project is not None:
@@ -127,11 +158,50 @@ def status(store: Store, title: str, server: str | None = None) -> Status:
         in_flight=in_flight,
         last_pull=None if project is None else project.bookmark,
         by_lot=tuple(by_lot),
+        in_review=in_review,
+        release=release,
+        release_digest=digest,
+        released=released,
+        since=since,
+        **_models(models),
     )
-    return _with_next(found)
+    return _with_next(found, pinned)
 
 
-def _with_next(found: Status) -> Status:
+def _release(gold: Path | None) -> tuple[str | None, str | None, int, str | None]:
+    """The newest release: version, digest, documents, and when its files were written."""
+    from datetime import UTC, datetime
+
+    from curate.gold.manifest import NAME, read_manifest
+    from curate.gold.versions import published
+
+    versions = [] if gold is None else published(gold)
+    if gold is None or not versions:
+        return None, None, 0, None
+    folder = gold / str(versions[-1])
+    manifest = read_manifest(folder)
+    written = datetime.fromtimestamp((folder / NAME).stat().st_mtime, UTC)
+    documents = int(manifest.counts["documents"])
+    return manifest.version, manifest.digest, documents, written.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _models(models: Path | None) -> dict[str, Any]:
+    from curate.extractors.models import aliases, cards, version_key
+
+    known = [] if models is None else [card for _, card in cards(models)]
+    if models is None or not known:
+        return {}
+    newest = max(known, key=lambda card: (version_key(card.version), card.name))
+    return {
+        "models": len(known),
+        "model": newest.reference,
+        "model_release": newest.release.get("digest"),
+        "champion": aliases(models).get("champion"),
+    }
+
+
+def _with_next(found: Status, pinned: bool) -> Status:
+    """What comes next, the most urgent first."""
     from dataclasses import replace
 
     commands = []
@@ -143,12 +213,27 @@ def _with_next(found: Status) -> Status:
         if found.predicted < found.documents:
             commands.append("curate preannotate")
         commands.append("curate push")
-    elif found.last_pull is None or not found.annotations:
+    elif found.last_pull is None or found.annotated < found.pushed:
         commands.append("curate pull")
     if found.quarantined:
         commands.append("curate quarantine list")
-    if found.annotated:
-        commands += ["curate agreement", "curate gold build"]
+    if found.in_review:
+        commands.append("curate review pull")
+    several = any(number > 1 for number in found.annotated_by)
+    if found.annotated and (
+        found.release is None or found.since or max(found.annotated, found.decided) > found.released
+    ):
+        if several:
+            commands.append("curate agreement")
+        if several and not pinned and not found.in_review:
+            commands.append("curate review push")
+        commands.append("curate gold build")
+    elif found.release is not None and found.model_release != found.release_digest:
+        commands.append("curate train --gold latest")
+    elif found.model is not None and found.champion != found.model:
+        commands += [f"curate models promote {found.model}", "curate train-curve"]
+    if not commands:
+        commands = ["curate ingest PATH", "curate push --order uncertainty"]
     return replace(found, next=tuple(commands))
 
 

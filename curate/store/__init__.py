@@ -126,6 +126,11 @@ class Store:
         _engine.create_all(engine)
         return cls(engine)
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the store's file, or its folder, may be read and not written."""
+        return bool(self.engine.get_execution_options().get(_engine.READ_ONLY, False))
+
     @contextlib.contextmanager
     def read(self) -> Iterator[UnitOfWork]:
         """A unit that sees one consistent state and keeps nothing."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from curate.errors import ConfigurationError, CurateError, DiskError, WorkspaceE
 from curate.store.tables import metadata
 
 _WRITER_LOCK = 0x63757261  # "cura"; any number that is ours alone in this database
+READ_ONLY = "curate_read_only"
+"""An execution option of engines whose file, or its folder, we may not write."""
 HEAD = "0001"
 """The migration this version of curate works with; a test holds it equal to Alembic's head."""
 
@@ -42,7 +46,16 @@ def open_engine(url: str) -> Engine:
             f"CURATE_DATABASE_URL names {parsed.get_backend_name()!r}; curate keeps its store in "
             "SQLite or PostgreSQL"
         )
+    read_only = parsed.get_backend_name() == "sqlite" and _is_read_only(parsed.database)
     try:
+        if read_only:
+            engine = create_engine(
+                parsed,
+                creator=partial(_connect_read_only, str(parsed.database)),
+                execution_options={READ_ONLY: True},
+            )
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
         engine = create_engine(parsed)
     except (ImportError, exc.NoSuchModuleError):
         raise ConfigurationError(
@@ -54,6 +67,25 @@ def open_engine(url: str) -> Engine:
     else:
         event.listen(engine, "begin", _begin_postgresql)
     return engine
+
+
+def _is_read_only(database: str | None) -> bool:
+    """Whether this is a file that we may read and not write, or whose folder we may not."""
+    if not database or database == ":memory:" or not Path(database).is_file():
+        return False
+    return not (os.access(database, os.W_OK) and os.access(Path(database).parent, os.W_OK))
+
+
+def _connect_read_only(database: str) -> sqlite3.Connection:
+    """A connection that writes nothing.  A store that nobody has open is read as it lies there:
+    SQLite would make files beside it, which it may not."""
+    path = Path(database).absolute()
+    is_open = path.with_name(f"{path.name}-wal").exists()
+    options = "mode=ro" if is_open else "mode=ro&immutable=1"
+    connection = sqlite3.connect(f"{path.as_uri()}?{options}", uri=True, check_same_thread=False)
+    connection.isolation_level = None
+    connection.execute("PRAGMA busy_timeout=30000")
+    return connection
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

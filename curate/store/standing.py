@@ -73,6 +73,21 @@ def standing(connection: Connection, project: int | None) -> Standing:
     )
 
 
+def changed_since(connection: Connection, moment: str) -> int:
+    """Annotations of which the server says that they were changed after this moment (UTC)."""
+    table = studio_annotations
+    query = (
+        select(func.count())
+        .select_from(table.join(studio_projects, studio_projects.c.id == table.c.project))
+        .where(
+            table.c.state == "current",
+            table.c.updated_at > moment,
+            studio_projects.c.purpose == "annotate",
+        )
+    )
+    return connection.scalar(query) or 0
+
+
 def _annotated(connection: Connection) -> tuple[dict[int, int], dict[str, int]]:
     table = studio_annotations
     live = (
