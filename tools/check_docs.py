@@ -5,7 +5,8 @@
 - label_configs/sahel.xml is what the schema renders to;
 - every `curate …` line in a document names a command and options that exist;
 - every relative link leads to a file; no document holds an address of a package registry;
-- the folders that CONTRIBUTING.md draws exist, and no package is missing from the drawing.
+- the folders that CONTRIBUTING.md draws exist, and it draws all in curate/, tests/ and docs/;
+- pyproject.toml and curate/__init__.py name one version.
 """
 
 from __future__ import annotations
@@ -113,6 +114,28 @@ def missing_rooms() -> Iterator[str]:
     for name in re.findall(r"^  ([a-z_]+\.py)", drawing, re.MULTILINE):
         if not (ROOT / "curate" / name).is_file():
             yield f"CONTRIBUTING.md draws curate/{name}, which does not exist"
+    for parent, drawn in (("tests", "tests/{}"), ("docs", "  {}")):
+        for folder in sorted((ROOT / parent).iterdir()):
+            if not folder.is_dir() or folder.name.startswith(("_", ".")):
+                continue
+            if not re.search(rf"^{drawn.format(folder.name)}\b", drawing, re.MULTILINE):
+                yield f"CONTRIBUTING.md does not draw {parent}/{folder.name}/"
+    top = ""
+    for indent, name in re.findall(r"^( *)([a-z_]+(?:/[a-z_]+)*/?)(?=[ /])", drawing, re.MULTILINE):
+        path = Path(top) / name if indent else Path(name)
+        top = top if indent else name
+        if not (ROOT / path).exists():
+            yield f"CONTRIBUTING.md draws {path}, which does not exist"
+
+
+def versions() -> Iterator[str]:
+    import tomllib
+
+    from curate import __version__
+
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    if said != __version__:
+        yield f"pyproject.toml says version {said}, curate/__init__.py {__version__}"
 
 
 def main() -> int:
@@ -136,7 +159,7 @@ def main() -> int:
             findings.append(f"{path.relative_to(ROOT)} is out of date: tools/check_docs.py --write")
     for path in documents():
         findings += [*wrong_commands(path), *broken_links(path)]
-    findings += missing_rooms()
+    findings += [*missing_rooms(), *versions()]
     for path, command in commands(root_command()):
         if not isinstance(command, TyperGroup) and "Example:" not in (command.epilog or ""):
             findings.append(f"curate {' '.join(path)}: the help has no example")
