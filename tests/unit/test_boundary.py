@@ -97,4 +97,7 @@ def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixt
         raise errors.DataError("document '\x1b[2J'")
 
     guarded(run)
-    assert capsys.readouterr().err == "curate: document '\\x1b[2J'; mend that and run the command again\n"
+    assert (
+        capsys.readouterr().err
+        == "curate: document '\\x1b[2J'; mend that and run the command again\n"
+    )
