@@ -6,10 +6,10 @@ A page's body lines stand in a file of its name with the ending .body, beside th
 folder `body` beside the page's folder: one a line, as they stand in the page.  White space, soft
 hyphens and zero-width spaces do not count, and cells of a table's row count as one line.
 
-The pages of the sample are three sets.  Those that the rules were first made on are the test pages
-of this repository.  From number 15 on, pages with an even number were read while the rules were
-widened (development); those with an odd number never were, neither they nor their errors: of them
-only totals are printed, so that they stay unseen.
+The rules were made on three sets, one after the other: the test pages of this repository, the
+sample's pages, and `benchmarks/pages`.  Each was written by somebody who did not know the rules, and
+measured before it was looked at.  Of `benchmarks/unseen` only totals are printed, so that it stays
+unseen.
 """
 
 from __future__ import annotations
@@ -28,9 +28,14 @@ from curate.corpus import Found, Ingested, Options, discover, read
 ROOT = Path(__file__).parents[1]
 MADE_ON = ROOT / "tests" / "unit" / "data" / "pages"
 SAMPLE = ROOT / "examples" / "sahel" / "pages"
-FIRST = 15
-"""The number of the sample's first page with body lines of its own."""
 UNSEEN = "unseen"
+SETS = {
+    MADE_ON: "made on",
+    SAMPLE: "sample",
+    ROOT / "benchmarks" / "pages": "more",
+    ROOT / "benchmarks" / "unseen": UNSEEN,
+}
+"""The rules were made on the first three, in this order; each was unseen when first measured."""
 _UNSEEN_CHARS = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
 
 
@@ -94,12 +99,7 @@ def _body_of(page: Path) -> Path | None:
 
 
 def _set_of(page: Path) -> str:
-    if page.parent.resolve() == MADE_ON:
-        return "made on"
-    number = re.match(r"\d+(?=-)", page.stem)
-    if number is None or int(number.group()) < FIRST:
-        return page.parent.name
-    return UNSEEN if int(number.group()) % 2 else "development"
+    return SETS.get(page.parent.resolve(), page.parent.name)
 
 
 def _lines(text: str) -> Counter[str]:
@@ -109,9 +109,9 @@ def _lines(text: str) -> Counter[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cleaning")
-    parser.add_argument("folders", nargs="*", type=Path, default=[MADE_ON, SAMPLE])
+    parser.add_argument("folders", nargs="*", type=Path, default=[*SETS])
     parser.add_argument("--language", default="fr")
-    parser.add_argument("--only", help="a set: made on, development, unseen")
+    parser.add_argument("--only", help="a set: made on, sample, more, unseen")
     chosen = parser.parse_args()
     sets = measure(chosen.folders, chosen.language)
     report = {
