@@ -142,7 +142,8 @@ def _unknown_here(
     if found is None and others:
         raise DataError(
             f"there is a project {title!r} on {client.url} that this workspace did not make; "
-            "choose another title with --project, or take it over with --adopt"
+            "give yours another title (`project` under [studio] in curate.toml, which all commands "
+            "follow; --project is for one command), or take it over with --adopt"
         )
     return found
 
