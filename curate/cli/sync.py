@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -347,6 +348,17 @@ def _pull_table(console: Console, result: PullResult) -> None:
         console.print("why: curate quarantine list")
 
 
+def _lines_of(commands: Sequence[str], width: int = 46) -> list[str]:
+    """The commands on as few lines as hold them; none is broken, so that it can be copied."""
+    lines: list[str] = []
+    for command in commands:
+        if lines and len(f"{lines[-1]} · {command}") <= width:
+            lines[-1] += f" · {command}"
+        else:
+            lines.append(command)
+    return lines
+
+
 _PEOPLE = 4
 """Annotators that `curate status` shows a line each; the whole is to fit one screen."""
 
@@ -413,8 +425,7 @@ def _status_table(console: Console, found: Status) -> None:
     if found.model is not None:
         champion = f"champion {found.champion}" if found.champion else "no champion yet"
         rows.append(("models", f"{found.models}, the newest {found.model}; {champion}"))
-    if found.next:
-        rows.append(("next", " · ".join(found.next)))
+    rows += [("" if n else "next", line) for n, line in enumerate(_lines_of(found.next))]
     for name, value in rows:
         table.add_row(_plain(name), _plain(value))
     console.print(table)

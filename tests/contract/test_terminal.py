@@ -80,7 +80,7 @@ def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         unit.sync.confirm(
             project.id,
             [
-                PushedTask(n, document.id, document.digest, None)
+                PushedTask(document.id, n, document.digest, None)
                 for n, document in enumerate(documents, start=1)
             ],
         )
