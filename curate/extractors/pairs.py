@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from curate.extractors.features import Text
+from curate.extractors.neighbours import Neighbours
 from curate.extractors.rules import folded
 from curate.model import Entity
 from curate.schema import LabelSchema
@@ -57,6 +58,15 @@ class Place:
     """The first tokens, in that order."""
     stretches: dict[Pair, Stretch] = field(default_factory=dict)
     """What both directions of a pair share, by the mention that stands first."""
+    _around: Neighbours | None = None
+
+    @property
+    def around(self) -> Neighbours:
+        """How near the mentions stand to each other, worked out once."""
+        if self._around is None:
+            labels = [entity.label for entity in self.entities]
+            self._around = Neighbours(labels, self.names, self.spans)
+        return self._around
 
     @classmethod
     def of(cls, text: Text, entities: Sequence[Entity]) -> Place:
@@ -207,7 +217,44 @@ def pair_features(place: Place, pair: Pair, seen: set[tuple[str, str]]) -> list[
     if (name_of(place, head), name_of(place, tail)) in seen:
         row += [f"again:{types}", "again"]
     row += stretch.clause
+    row += _nearness(place, head, tail, types, side)
     return row
+
+
+def _nearness(place: Place, head: int, tail: int, types: str, side: str) -> list[str]:
+    """Who else stands nearer, and what else the document holds of the two labels.
+
+    Told with both labels, with each, and with none: most pairs of labels are rare.
+    """
+    around = place.around
+    one, other = place.entities[head].label, place.entities[tail].label
+    gap = min(abs(place.sentence[head] - place.sentence[tail]), 4)
+    heads, tails, other_heads, other_tails, nearest = around.of(head, tail)
+    h, t, oh, ot = _few(heads), _few(tails), _few(other_heads), _few(other_tails)
+    near = "n" if nearest else "f"
+    chains = around.members[around.chain[head]], around.members[around.chain[tail]]
+    there = f"{side}:{gap}:{near}"
+    return [
+        f"rk:{types}:{h}:{t}",
+        f"rk:{side}:{gap}:{h}:{t}",
+        f"rkh:{one}:{there}:{h}",
+        f"rkt:{other}:{there}:{t}",
+        f"ck:{types}:{near}:{oh}:{ot}",
+        f"ck:{gap}:{near}:{oh}:{ot}",
+        f"ckh:{one}:{near}:{oh}:{ot}",
+        f"ckt:{other}:{near}:{oh}:{ot}",
+        f"cn:{types}:{there}",
+        f"cc:{types}:{_few(around.things[one])}:{_few(around.things[other])}",
+        f"cs:{near}:{min(len(chains[0]), 4)}:{min(len(chains[1]), 4)}",
+        f"at:{types}:{_few(around.place[head])}:{_few(around.place[tail])}",
+        f"se:{min(place.sentence[head], 4)}:{min(place.sentence[tail], 4)}",
+        f"hN:{other}:{place.names[head]}",
+        f"tN:{one}:{place.names[tail]}",
+    ]
+
+
+def _few(count: int) -> str:
+    return "01233"[count] if count < 5 else "5"
 
 
 def _between(place: Place, low: int, high: int) -> list[str]:

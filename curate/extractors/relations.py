@@ -1,7 +1,8 @@
 """Relations by sparse logistic regression over pairs of mentions: one model a type, all at once.
 
 Each type has its own logistic regression over the pairs whose labels it may link, L2-penalised and
-fitted by L-BFGS (scipy); the threshold of each type is chosen by cross-validation over documents.
+fitted by L-BFGS (scipy).  What cross-validation over documents says of unseen pairs calibrates the
+probabilities and chooses the threshold of each type.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from curate.errors import DataError
+from curate.extractors.calibration import Curve, isotonic
 from curate.extractors.pairs import Pair, Place, candidates, name_of, pair_features
 from curate.schema import LabelSchema, RelationType
 
 Triple = tuple[int, int, str]
 """``(head, tail, type)``: positions among the document's mentions."""
+DRAWN = 30.0
+"""Examples of a type at which its own threshold counts as much as the common one.  Calibrated
+probabilities mean the same for all types, so one threshold nearly serves all of them."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class RelationModel:
         self.thresholds: dict[str, float] = {}
         self.trust: dict[str, tuple[float, float]] = {}
         """Type → log-odds of a pair to which the rules give it, and of one to which not."""
+        self.curve = Curve()
+        """From a raw probability to the share of pairs that are right."""
         self.counts: dict[str, int] = {}
         self.unreachable = 0
         self.cross_validated: float | None = None
@@ -201,6 +208,15 @@ class RelationModel:
         z = _matrix(flat, index) @ w + self._offsets(flat)
         return self._mask(flat) / (1.0 + np.exp(-np.clip(z, -30, 30)))
 
+    def _calibrated(self, found: Any) -> Any:
+        """The curve over all of a matrix; what may not be stays 0."""
+        import numpy as np
+
+        if not self.curve.points:
+            return found
+        raw, true = zip(*self.curve.points, strict=True)
+        return np.where(found > 0, np.interp(found, raw, true), 0.0)
+
     def _mask(self, flat: Sequence[Sequence[str]]) -> Any:
         """1 where a type may link the labels of the pair: each model sees only those pairs."""
         import numpy as np
@@ -220,6 +236,7 @@ class RelationModel:
         folds = min(self.settings.folds, len(rows))
         names = [t.name for t in self.types]
         self.thresholds = dict.fromkeys(names, 0.5)
+        self.curve = Curve()
         if folds < 2:
             return
         scored: dict[str, list[tuple[float, bool]]] = {name: [] for name in names}
@@ -235,6 +252,9 @@ class RelationModel:
                     for name, p in zip(names, line, strict=True):
                         if p > 0:
                             scored[name].append((float(p), name in labels))
+        everything = [pair for pairs in scored.values() for pair in pairs]
+        self.curve = isotonic([p for p, _ in everything], [good for _, good in everything])
+        scored = {name: [(self.curve(p), good) for p, good in scored[name]] for name in names}
         common = best_threshold(
             [pair for pairs in scored.values() for pair in pairs], self.settings.precision
         )
@@ -242,7 +262,7 @@ class RelationModel:
             right = sum(good for _, good in scored[name])
             own = best_threshold(scored[name], self.settings.precision)
             # A threshold of few examples is noise: shrink it towards the common one.
-            share = right / (right + 10.0)
+            share = right / (right + DRAWN)
             self.thresholds[name] = round(share * own + (1 - share) * common, 4)
         self.cross_validated = f1_at(scored, self.thresholds)
 
@@ -256,7 +276,7 @@ class RelationModel:
         if not rows:
             return []
         flat = [features for _, features in rows]
-        found = self._probabilities(flat, self.features, self.weights)
+        found = self._calibrated(self._probabilities(flat, self.features, self.weights))
         out = []
         for (pair, _), line in zip(rows, found, strict=True):
             for kind, p in zip(self.types, line, strict=True):
@@ -290,6 +310,7 @@ class RelationModel:
             "thresholds": self.thresholds,
             "counts": self.counts,
             "unreachable": self.unreachable,
+            "curve": [list(point) for point in self.curve.points],
             "trust": {name: list(pair) for name, pair in self.trust.items()},
             "cross_validated": self.cross_validated,
             "features": used,
@@ -310,6 +331,7 @@ class RelationModel:
             model.legal = {(h, t): tuple(found) for h, t, found in meta["legal"]}
             model.thresholds, model.counts = meta["thresholds"], meta["counts"]
             model.unreachable = meta["unreachable"]
+            model.curve = Curve(tuple((x, y) for x, y in meta["curve"]))
             model.trust = {name: (yes, no) for name, (yes, no) in meta["trust"].items()}
             model.cross_validated = meta["cross_validated"]
             model.features = {feature: i for i, feature in enumerate(meta["features"], start=1)}
