@@ -157,8 +157,11 @@ def name_of(place: Place, i: int) -> str:
     return place.names[i]
 
 
-def pair_features(place: Place, pair: Pair, seen: set[tuple[str, str]]) -> list[str]:
-    """The features of one ordered pair; ``seen`` are the names of pairs that came before."""
+def pair_features(
+    place: Place, pair: Pair, seen: set[tuple[str, str]], near: bool = True
+) -> list[str]:
+    """The features of one ordered pair; ``seen`` are the names of pairs that came before, ``near``
+    asks who else stands nearer."""
     head, tail = pair
     entities, spans, words = place.entities, place.spans, place.lower
     first, second = (head, tail) if spans[head] <= spans[tail] else (tail, head)
@@ -217,7 +220,8 @@ def pair_features(place: Place, pair: Pair, seen: set[tuple[str, str]]) -> list[
     if (name_of(place, head), name_of(place, tail)) in seen:
         row += [f"again:{types}", "again"]
     row += stretch.clause
-    row += _nearness(place, head, tail, types, side)
+    if near:
+        row += _nearness(place, head, tail, types, side)
     return row
 
 

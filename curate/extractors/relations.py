@@ -20,9 +20,12 @@ from curate.schema import LabelSchema, RelationType
 
 Triple = tuple[int, int, str]
 """``(head, tail, type)``: positions among the document's mentions."""
-DRAWN = 30.0
-"""Examples of a type at which its own threshold counts as much as the common one.  Calibrated
-probabilities mean the same for all types, so one threshold nearly serves all of them."""
+ENOUGH = 1000
+"""Examples of relations from which on it pays to tell who stands nearer and to bend probabilities
+to the shares that are right; with fewer both learn noise."""
+DRAWN = (10.0, 30.0)
+"""Examples of a type at which its own threshold counts as much as the common one: with fewer than
+``ENOUGH``, and with more, where probabilities mean the same for all types."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class RelationModel:
         """Type → log-odds of a pair to which the rules give it, and of one to which not."""
         self.curve = Curve()
         """From a raw probability to the share of pairs that are right."""
+        self.much = False
+        """Whether it learned from ``ENOUGH`` examples."""
         self.counts: dict[str, int] = {}
         self.unreachable = 0
         self.cross_validated: float | None = None
@@ -68,6 +73,7 @@ class RelationModel:
     ) -> None:
         """Learn from documents with their given mentions and relations."""
         self._learn_legal(gold)
+        self.much = sum(len(triples) for _, triples in gold) >= ENOUGH
         rows = [self._rows(place) for place, _ in gold]
         wanted = [self._targets(p, r, t) for (p, t), r in zip(gold, rows, strict=True)]
         self.unreachable = sum(
@@ -113,7 +119,7 @@ class RelationModel:
         seen: set[tuple[str, str]] = set()
         rows = []
         for pair in candidates(place, self.schema, self.settings.window, self.legal):
-            rows.append((pair, pair_features(place, pair, seen)))
+            rows.append((pair, pair_features(place, pair, seen, self.much)))
             seen.add((name_of(place, pair[0]), name_of(place, pair[1])))
         return rows
 
@@ -253,7 +259,8 @@ class RelationModel:
                         if p > 0:
                             scored[name].append((float(p), name in labels))
         everything = [pair for pairs in scored.values() for pair in pairs]
-        self.curve = isotonic([p for p, _ in everything], [good for _, good in everything])
+        if self.much:
+            self.curve = isotonic([p for p, _ in everything], [good for _, good in everything])
         scored = {name: [(self.curve(p), good) for p, good in scored[name]] for name in names}
         common = best_threshold(
             [pair for pairs in scored.values() for pair in pairs], self.settings.precision
@@ -262,7 +269,7 @@ class RelationModel:
             right = sum(good for _, good in scored[name])
             own = best_threshold(scored[name], self.settings.precision)
             # A threshold of few examples is noise: shrink it towards the common one.
-            share = right / (right + DRAWN)
+            share = right / (right + DRAWN[self.much])
             self.thresholds[name] = round(share * own + (1 - share) * common, 4)
         self.cross_validated = f1_at(scored, self.thresholds)
 
@@ -310,6 +317,7 @@ class RelationModel:
             "thresholds": self.thresholds,
             "counts": self.counts,
             "unreachable": self.unreachable,
+            "much": self.much,
             "curve": [list(point) for point in self.curve.points],
             "trust": {name: list(pair) for name, pair in self.trust.items()},
             "cross_validated": self.cross_validated,
@@ -331,6 +339,7 @@ class RelationModel:
             model.legal = {(h, t): tuple(found) for h, t, found in meta["legal"]}
             model.thresholds, model.counts = meta["thresholds"], meta["counts"]
             model.unreachable = meta["unreachable"]
+            model.much = bool(meta["much"])
             model.curve = Curve(tuple((x, y) for x, y in meta["curve"]))
             model.trust = {name: (yes, no) for name, (yes, no) in meta["trust"].items()}
             model.cross_validated = meta["cross_validated"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from curate.errors import DataError
+from curate.extractors import relations
 from curate.extractors.features import Text
 from curate.extractors.pairs import Place
 from curate.extractors.relations import RelationModel, RelationSettings, Triple
@@ -28,8 +29,13 @@ def report(number: int) -> tuple[Place, list[Triple]]:
     return Place.of(text, entities), [(0, 1, "lives_in")]
 
 
-@pytest.fixture(scope="module")
-def model() -> RelationModel:
+@pytest.fixture(autouse=True)
+def _enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relations, "ENOUGH", 20)
+
+
+@pytest.fixture
+def model(_enough: None) -> RelationModel:
     made = RelationModel(RelationSettings(seed=1), TYPES)
     made.fit([report(i) for i in range(24)])
     return made
@@ -45,6 +51,14 @@ def test_scores_are_calibrated_shares(model: RelationModel) -> None:
     """A curve from cross-validation stands behind every score; no score is certainty."""
     assert model.curve.points
     assert all(0 < score < 1 for *_, score in model.relate(report(99)[0]))
+
+
+def test_little_gold_is_left_as_it_comes() -> None:
+    """Below the number of examples no curve is learned and no one is asked who stands nearer."""
+    little = RelationModel(RelationSettings(), TYPES)
+    little.fit([report(i) for i in range(19)])
+    assert not little.curve.points
+    assert not any(feature.startswith("rk:") for feature in little.features)
 
 
 def test_files_give_the_same_model(model: RelationModel) -> None:
