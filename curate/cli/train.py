@@ -88,6 +88,15 @@ def train(
             metavar="MODEL",
         ),
     ] = None,
+    relation_precision: Annotated[
+        float | None,
+        typer.Option(
+            help="Let relations pass only where about this share of them is right (by "
+            "cross-validation), such as 0.8; default: what gives the best F1.",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
     tune: Annotated[
         bool,
         typer.Option(
@@ -129,6 +138,7 @@ def train(
         "seed": seed,
         "clusters": clusters,
         "steps": steps,
+        "precision": relation_precision,
         "config": None if config is None else str(config),
     }
     told = {key: value for key, value in said.items() if value is not None} | {"tune": tune}

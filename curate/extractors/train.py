@@ -42,7 +42,8 @@ class TrainSettings:
     data to stack, None: those for the schema, where there are any; empty: none.  ``clusters``: how
     many word clusters, None: by the amount of text.  ``c1`` and ``c2``: the CRF's penalties, None:
     the component's own.  ``names``: use the lists of names that ship for the language.  ``tune``:
-    choose ``c1``, ``c2``, ``window`` and ``l2`` (:mod:`curate.extractors.tuning`).
+    choose ``c1``, ``c2``, ``window`` and ``l2`` (:mod:`curate.extractors.tuning`).  ``precision``:
+    thresholds of relations for that precision instead of the best F1.
     """
 
     extractor: str = "crf"
@@ -58,6 +59,7 @@ class TrainSettings:
     config: str | None = None
     steps: int | None = None
     tune: bool = False
+    precision: float | None = None
 
 
 @dataclass(frozen=True)
@@ -284,6 +286,7 @@ def _add_relations(
             "types": plain_types(schema.relations),
             "window": settings.window,
             "l2": settings.l2,
+            "precision": settings.precision,
             "seed": settings.seed,
         },
     )

@@ -8,7 +8,8 @@ from curate.errors import DataError
 from curate.extractors import relations
 from curate.extractors.features import Text
 from curate.extractors.pairs import Place
-from curate.extractors.relations import RelationModel, RelationSettings, Triple
+from curate.extractors.relations import RelationModel, RelationSettings, Triple, best_threshold
+from curate.gold.items import GoldDocument
 from curate.model import Entity
 from curate.schema import RelationType
 
@@ -72,3 +73,21 @@ def test_files_give_the_same_model(model: RelationModel) -> None:
     assert [r[:3] for r in read.relate(report(7)[0])] == [r[:3] for r in model.relate(report(7)[0])]
     with pytest.raises(DataError, match="damaged"):
         RelationModel.from_files({"relations.json": b"{}", "weights.f4": b""})
+
+
+def test_a_wanted_precision_lifts_the_threshold() -> None:
+    """At the threshold for a precision at least that share is right, and no more is lost."""
+    scored = [(0.9, True), (0.8, True), (0.7, False), (0.6, True), (0.5, True), (0.4, False)]
+    assert best_threshold(scored) < 0.5
+    strict = best_threshold(scored, 0.9)
+    assert [good for p, good in scored if p >= strict] == [True, True]
+
+
+def test_train_hands_the_precision_on() -> None:
+    """The setting of a training reaches the relation classifier."""
+    from curate.extractors.train import TrainSettings, learn_relations
+    from tests.unit.test_train import SCHEMA, documents
+
+    gold = [GoldDocument(d, a) for d, a in documents("t" * 6)]
+    nlp = learn_relations(gold, SCHEMA, TrainSettings(precision=0.8))
+    assert nlp.get_pipe("relation_classifier").settings.precision == 0.8
