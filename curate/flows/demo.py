@@ -102,12 +102,13 @@ def enter_decisions(
 
     review, _ = required(store, client, review_title(project), PURPOSE)
     with store.read() as unit:
-        tasks = {item.document_id: item.task_id for item in unit.review.items("open")}
+        queued = [item.document_id for item in unit.review.items("open")]
+        tasks = unit.sync.tasks_of(review.id, queued)
     waiting = [each for each in read_decisions(recorded, schema) if tasks.get(each.document.id)]
     new = 0
     with reporter.progress("the curator decides", len(waiting)) as advance:
         for each in waiting:
-            task_id = tasks[each.document.id]
+            task_id = tasks[each.document.id][0]
             result = encode(each.decision.annotation, each.document.text, schema)
             why = (each.decision.provenance.get("review") or {}).get("why")
             if why:

@@ -90,9 +90,9 @@ def review_config(schema: LabelSchema) -> str:
         '  <View classname="curate-points" style="max-height: 34vh; overflow-y: auto; '
         'margin-bottom: 8px; border-bottom: 1px solid #c4c4c4">\n'
         f'    <HyperText name="points" value="${POINTS_KEY}" inline="true"/>\n'
-        f'    <TextArea name="{REASON_CONTROL}" toName="{TEXT_OBJECT}" rows="1" maxSubmissions="1" '
-        f'editable="true" placeholder="{why}"/>\n'
         "  </View>\n"
+        f'  <TextArea name="{REASON_CONTROL}" toName="{TEXT_OBJECT}" rows="1" maxSubmissions="1" '
+        f'editable="true" placeholder="{why}"/>\n'
     )
     return head + points + mark + rest
 

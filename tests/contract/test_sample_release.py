@@ -24,16 +24,17 @@ def test_every_committed_release_is_sound(version: str) -> None:
     assert result.notes == ()
 
 
-def test_the_first_release_is_rebuilt_to_the_byte(curate: Curate, workspace: Path) -> None:
-    shutil.copy(EXAMPLES / "curate.toml", workspace / "curate.toml")
-    told = curate("-w", workspace, "gold", "decisions", "import", EXAMPLES / "decisions.jsonl")
-    assert told.code == 0
-    assert curate("-w", workspace, "gold", "build").code == 0
-    made = workspace / "gold" / "sahel" / "1.0.0"
-    committed = GOLD / "1.0.0"
-    assert {p.name for p in made.iterdir()} == {p.name for p in committed.iterdir()}
-    for path in made.iterdir():
-        assert path.read_bytes() == (committed / path.name).read_bytes(), path.name
+def test_the_releases_are_rebuilt_to_the_byte(curate: Curate, workspace: Path) -> None:
+    """The starter from its decisions, and the next one after it from those of 120 texts."""
+    for version, mark in (("1.0.0", "-1.0.0"), ("2.0.0", "")):
+        shutil.copy(EXAMPLES / f"curate{mark}.toml", workspace / "curate.toml")
+        decisions = EXAMPLES / f"decisions{mark}.jsonl"
+        assert curate("-w", workspace, "gold", "decisions", "import", decisions).code == 0
+        assert curate("-w", workspace, "gold", "build").code == 0
+        made, committed = workspace / "gold" / "sahel" / version, GOLD / version
+        assert {p.name for p in made.iterdir()} == {p.name for p in committed.iterdir()}
+        for path in made.iterdir():
+            assert path.read_bytes() == (committed / path.name).read_bytes(), path.name
 
 
 def test_the_decisions_are_on_the_texts_that_the_annotators_read() -> None:

@@ -96,7 +96,7 @@ def cluster(models: None) -> Iterator[Any]:
 
 
 def documents(count: int) -> list[Document]:
-    texts = [r.document.text for r in read(resource("examples/sahel/annotator_a.jsonl"))]
+    texts = [r.document.text for r in read(resource("examples/sahel/annotator_a.jsonl"))][:20]
     return [Document.of(f"{texts[i % 20][:600]} ({i})", id=f"d{i}") for i in range(count)]
 
 

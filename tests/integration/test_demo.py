@@ -76,15 +76,16 @@ def test_the_demo_runs_from_a_wheel_and_again_changes_nothing(
     workspace = tmp_path / "demo"
     try:
         first = curate(installed, tmp_path, "demo", str(workspace), "--json")
-        assert first["ingested"]["added"] == 20
-        assert first["pushed"]["pushed"] == 20
-        assert list(first["entered"].values()) == [20, 20]
+        assert first["ingested"]["added"] == 120
+        assert first["pushed"]["pushed"] == 120
+        assert list(first["entered"].values()) == [120, 120]
         pulled = first["pulled"]
-        assert pulled["received"] == pulled["stored"] == 40
+        assert pulled["received"] == pulled["stored"] == 240
         assert pulled["quarantined"] == 0
         assert first["gold"]["version"] == "1.0.0"
         assert first["gold"]["published"] is True
-        assert first["agreement"]["documents"] == 20
+        assert first["agreement"]["documents"] == 120
+        assert first["decided"] == first["queued"]["pushed"] > first["gold"]["splits"]["test"]
         for part in ("entities", "relations"):
             recorded = first["agreement"][part]["f1"]
             assert 0.9 < recorded <= 1.0
@@ -98,6 +99,7 @@ def test_the_demo_runs_from_a_wheel_and_again_changes_nothing(
         assert list(second["entered"].values()) == [0, 0]
         assert second["pushed"]["replaced"] == second["pushed"]["kept"] == 0
         assert second["pulled"]["stored"] == 0
+        assert second["decided"] == second["queued"]["pushed"] == 0
         assert second["trained"]["trained"] is False
         assert second["gold"]["published"] is False
         assert second["scores"] == first["scores"]
@@ -105,7 +107,7 @@ def test_the_demo_runs_from_a_wheel_and_again_changes_nothing(
         provenance = next(c for name, c in before.items() if name.endswith("provenance.jsonl"))
         rows = [json.loads(line) for line in provenance.decode().splitlines()]
         rules = {row["decided"]["by"] for row in rows if row["item"] == "document"}
-        assert rules == {str(SourceKind.CONSENSUS)}
+        assert rules == {str(SourceKind.CONSENSUS), str(SourceKind.CURATOR)}
     finally:
         if workspace.exists():
             curate(installed, tmp_path, "-w", str(workspace), "studio", "down", "--json")
