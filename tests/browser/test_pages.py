@@ -132,9 +132,7 @@ def curve_page(folder: Path) -> Path:
     sizes = (10, 20, 40, 80)
     points = [Point(i, r, n, world(n, r)) for i, n in enumerate(sizes) for r in range(3)]
     found = curves(points, 80, 80, draws=100)
-    advice = advise(
-        found, {"entities": LABELS[:4], "relations": ()}, dict.fromkeys(LABELS, 50)
-    )
+    advice = advise(found, {"entities": LABELS[:4], "relations": ()}, dict.fromkeys(LABELS, 50))
     data = {
         "gold": {"name": "sahel 1.0.0", "digest": "release:" + "ab" * 32},
         "model": "crf",

@@ -86,7 +86,9 @@ def test_a_broken_off_curve_goes_on_where_it_stopped(
 
     monkeypatch.setattr(flow, "_tally_of", breaking)
     sample = tmp_path / "sample.jsonl"
-    lines = resource("examples/sahel/annotator_a.jsonl").read_text(encoding="utf-8").splitlines()[:20]
+    lines = (
+        resource("examples/sahel/annotator_a.jsonl").read_text(encoding="utf-8").splitlines()[:20]
+    )
     # Without relations: to learn them takes ten times as long.
     bare = [json.dumps(json.loads(line) | {"relations": []}) for line in lines]
     sample.write_text("\n".join(bare) + "\n")

@@ -237,8 +237,9 @@ def test_db_backup_and_restore_move_a_workspace(
     other = tmp_path / "other"
     assert curate("init", other).code == 0
     assert curate("-w", other, "db", "restore", tmp_path / "b.zip").code == 0
-    assert curate("-w", other, "status", "--json").json["documents"] == (
-        curate("-w", workspace, "status", "--json").json["documents"]
+    assert (
+        curate("-w", other, "status", "--json").json["documents"]
+        == (curate("-w", workspace, "status", "--json").json["documents"])
     )
     again = curate("-w", other, "db", "restore", tmp_path / "b.zip")
     assert again.code == 3
