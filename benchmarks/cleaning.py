@@ -7,8 +7,8 @@ folder `body` beside the page's folder: one a line, as they stand in the page.  
 hyphens and zero-width spaces do not count, and cells of a table's row count as one line.
 
 The rules were made on three sets, one after the other: the test pages of this repository, the
-sample's pages, and `benchmarks/pages`.  Each was written by somebody who did not know the rules, and
-measured before it was looked at.  Of `benchmarks/unseen` only totals are printed, so that it stays
+sample's pages, and `benchmarks/pages`.  Each was written by somebody who did not know the rules,
+and measured before it was looked at.  Of `benchmarks/unseen` only totals are printed, so that it stays
 unseen.
 """
 
