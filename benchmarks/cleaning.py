@@ -8,8 +8,8 @@ hyphens and zero-width spaces do not count, and cells of a table's row count as 
 
 The rules were made on three sets, one after the other: the test pages of this repository, the
 sample's pages, and `benchmarks/pages`.  Each was written by somebody who did not know the rules,
-and measured before it was looked at.  Of `benchmarks/unseen` only totals are printed, so that it stays
-unseen.
+and measured before it was looked at.  Of `benchmarks/unseen` only totals are printed, so that it
+stays unseen.
 """
 
 from __future__ import annotations
