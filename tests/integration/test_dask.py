@@ -51,7 +51,7 @@ def slow(documents):
 def deadly(documents):
     """Ends its process over every document that says so."""
     for document in documents:
-        if "die" in document.text:
+        if document.text == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         yield Annotation.of(document.id, [], [], MODEL)
 
