@@ -27,6 +27,9 @@ def restore(url: str, source: Path, reporter: Reporter) -> Saved:
 def check(store: Store) -> list[str]:
     """What is wrong with the store, one sentence each; empty where it is sound."""
     with store.read() as unit:
+        findings = unit.strangeness()
+        if findings:
+            return findings
         findings = unit.integrity()
         for document in unit.documents.all():
             if digest_of(document.text) != document.digest:

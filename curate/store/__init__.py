@@ -92,6 +92,10 @@ class UnitOfWork:
     def facts(self) -> Facts:
         return Facts(self.connection)
 
+    def strangeness(self) -> list[str]:
+        """Tables and columns that the store lacks; empty where it is this version's."""
+        return _engine.strangeness(self.connection)
+
     def integrity(self) -> list[str]:
         """What the database itself finds wrong; empty where it is sound."""
         return _engine.integrity(self.connection)

@@ -19,6 +19,11 @@ from curate.store.tables import metadata
 _WRITER_LOCK = 0x63757261  # "cura"; any number that is ours alone in this database
 READ_ONLY = "curate_read_only"
 """An execution option of engines whose file, or its folder, we may not write."""
+_STRANGE = (
+    "no released curate made this store: restore a backup, or make a new workspace and import into "
+    "it what the curate that made the store exports"
+)
+_ABSENT = ("no such column", "no such table", "has no column named")
 HEAD = "0001"
 """The migration this version of curate works with; a test holds it equal to Alembic's head."""
 
@@ -178,11 +183,32 @@ def _translate(engine: Engine, error: exc.DBAPIError) -> CurateError:
         return WorkspaceError("the store is in use by another process; try again", path=place)
     if isinstance(error, exc.IntegrityError):
         raise error
+    absent = type(error.orig).__name__ in ("UndefinedColumn", "UndefinedTable")
+    if absent or any(words in low for words in _ABSENT):
+        return WorkspaceError(
+            "the store's tables are not those of this curate; run `curate db check`", path=place
+        )
     if isinstance(error, exc.OperationalError) and engine.dialect.name == "postgresql":
         return WorkspaceError(
             "the PostgreSQL store does not answer; check CURATE_DATABASE_URL and the server"
         )
     raise error
+
+
+def strangeness(connection: Connection) -> list[str]:
+    """Tables and columns that this version of curate needs and the store lacks, one sentence each:
+    a store that an unreleased curate made, or that somebody changed by hand."""
+    there = inspect(connection)
+    tables = set(there.get_table_names())
+    findings = []
+    for table in metadata.sorted_tables:
+        columns = {c["name"] for c in there.get_columns(table.name)} if table.name in tables else ()
+        lacking = [column.name for column in table.columns if column.name not in columns]
+        if table.name not in tables:
+            findings.append(f"the table {table.name} is missing; {_STRANGE}")
+        elif lacking:
+            findings.append(f"the table {table.name} lacks {', '.join(lacking)}; {_STRANGE}")
+    return findings
 
 
 def integrity(connection: Connection) -> list[str]:

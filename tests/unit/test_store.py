@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from curate.errors import ConfigurationError, DataError, DiskError, WorkspaceError
-from curate.model import Annotation, Document, Entity, Relation, Source
+from curate.flows.db import check
+from curate.model import Annotation, Document, Entity, Relation, Source, digest_of
 from curate.offsets import OffsetMap, Piece
-from curate.store import Decision, NewDocument, RawPage, Store
+from curate.store import Decision, NewDocument, RawPage, Store, migrations
 from curate.store.engine import HEAD, open_engine, sqlite_url, version_of
 
 MODEL = Source.model("m", "1", "0" * 64)
@@ -179,6 +180,27 @@ def test_the_migrations_lead_to_the_tables(database_url: str) -> None:
     assert head() == HEAD
     with Store.create(database_url) as store, store.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_migration_is_never_changed_after_a_store_was_made_by_it() -> None:
+    """A change of the tables is a new migration: the old ones are frozen, byte by byte."""
+    folder = Path(migrations.__file__).parent / "versions"
+    found = {file.name: digest_of(file.read_text("utf-8")) for file in folder.glob("*.py")}
+    assert found == {
+        "0001_initial.py": "5543d7b7e0f18851290a3ec937d95d409574f43faace35665e482890de0f9eab",
+    }
+
+
+def test_a_store_that_lacks_a_column_is_named_and_no_riddle(database_url: str) -> None:
+    """`db check` says which; a command that meets it says to run `db check`."""
+    with Store.create(database_url) as store:
+        with store.write() as unit:
+            unit.connection.exec_driver_sql("ALTER TABLE studio_task DROP COLUMN made_at")
+            unit.commit()
+        (finding,) = check(store)
+        assert "the table studio_task lacks made_at" in finding
+        with pytest.raises(WorkspaceError, match="run `curate db check`"), store.read() as unit:
+            unit.sync.ours(1, [1])
 
 
 _WRITER = """
