@@ -219,8 +219,8 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
         ),
         (
             "decided",
-            f"{result['decided']} documents by a curator in the review project; on the others "
-            "both agree",
+            f"{result['decided']} new decisions by a curator in the review project; on the other "
+            "documents both agree",
         ),
         (
             "gold",

@@ -139,13 +139,18 @@ def comparison_table(console: Console, result: Compared) -> None:
         markup=False,
     )
     table = Table()
-    for column in ("measure", "A", "B", "B - A", "95 % interval", "p", "p (Holm)"):
+    for column in ("measure", "A", "B", "B - A", "95 % interval", "p", "Holm p"):
         table.add_column(
             column, justify="left" if column == "measure" else "right", no_wrap=column != "measure"
         )
+    above = ""
     for d in result.comparison.differences:
+        part, _, rest = d.name.partition(" ")
+        if part != above:
+            table.add_row(part)
+            above = part
         table.add_row(
-            d.name,
+            f" {rest or part}",
             show(d.a),
             show(d.b),
             "n/a" if d.difference is None else f"{d.difference:+.3f}",

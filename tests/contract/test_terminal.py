@@ -415,3 +415,18 @@ def test_outside_a_workspace_the_notice_is_said_once(curate: Curate, tmp_path: P
     done = curate("compare", "bootstrap", "bootstrap", "--gold", "gold.jsonl", "--draws", 100)
     assert done.code == 0, done.err
     assert done.err.count("no workspace here") == 1
+
+
+def test_a_comparison_shows_whole_names_in_80_columns(
+    curate: Curate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The longest measure and the longest differences stand on one line each."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shutil.copy(resource("examples/sahel") / "annotator_a.jsonl", tmp_path / "gold.jsonl")
+    other = resource("examples/sahel") / "annotator_b.jsonl"
+    done = curate("compare", other, "gold.jsonl", "--gold", "gold.jsonl", "--draws", 100)
+    assert done.code == 0, done.err
+    assert " given_entities " in done.out
+    assert " occurred_on " in done.out
+    table = [line for line in done.out.splitlines() if line[:1] in "┏┃┡│└"]
+    assert {len(line) for line in table} == {len(table[0])}
