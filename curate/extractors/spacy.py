@@ -15,7 +15,7 @@ from typing import Any
 
 from curate.errors import ConfigurationError
 from curate.extractors.models import digest_of_folder
-from curate.extractors.trust import check
+from curate.extractors.trust import check, check_config
 from curate.gold.formats.spacy import SPAN_GROUP, USER_DATA
 from curate.model import Annotation, Document, Entity, Relation, Source
 
@@ -96,8 +96,9 @@ class Pipeline:
 def load_pipeline(folder: Path) -> Any:
     """Load a pipeline directory with our components known.
 
-    Raises ConfigurationError where spaCy cannot load it.
+    Raises ConfigurationError where spaCy cannot load it, or would reach for something else.
     """
+    check_config(folder)
     import spacy
 
     from curate.extractors.components import register

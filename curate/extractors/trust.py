@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from curate.errors import ConfigurationError, DataError, DiskError
 from curate.extractors.models import CARD, Card, digest_of_folder, read_card
@@ -23,6 +25,15 @@ _NUMPY_OBJECT = re.compile(rb"\x93NUMPY[\s\S]{4,8}\{[^}]*'descr': *'\|O'")
 _INSIDE = (b"/data.pkl", b"archive/data.pkl", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
 """PyTorch's archives and its older form, which thinc keeps inside other files."""
 _PIECE = 1 << 20
+
+_MAKERS = frozenset(
+    {"architectures", "factories", "initializers", "languages", "layers", "lemmatizers", "losses"}
+    | {"misc", "ops", "optimizers", "schedules", "scorers", "tokenizers", "vectors"}
+)
+"""Registries of what a pipeline is made of.  The others run something (callbacks, commands) or
+read something (readers, batchers), which a pipeline needs in training alone."""
+_READERS = ("spacy.KBFromFile", "spacy.LookupsDataLoader")
+"""Among ``misc`` those that read files of any place."""
 
 
 def check(folder: Path) -> Card | None:
@@ -44,6 +55,50 @@ def check(folder: Path) -> Card | None:
             path=folder,
         )
     return card
+
+
+def check_config(folder: Path) -> None:
+    """Loading builds what ``[nlp]`` and ``[components]`` of ``config.cfg`` name, with the arguments
+    that stand there: nothing may be among it that leaves the folder or is no part of a pipeline.
+
+    Raises ConfigurationError, also where it cannot be read.
+    """
+    from confection import Config
+
+    path = folder / "config.cfg"
+    try:
+        # as spaCy reads it: a section may stand elsewhere and be named here
+        config = Config().from_str(path.read_text(encoding="utf-8"), interpolate=True)
+    except Exception:  # whatever the parser makes of it
+        raise ConfigurationError(
+            "cannot be read; was the pipeline made by another version?", path=path
+        ) from None
+    for section in ("nlp", "components"):
+        for place, key, value in _settings(config.get(section), section):
+            if key == "source" and place.count(".") == 1 and section == "components":
+                said = "takes a component from another model"
+            elif key.startswith("@") and (
+                key[1:] not in _MAKERS or str(value).startswith(_READERS)
+            ):
+                said = f"names {value!r} of {key[1:]!r}, which is no part of a pipeline"
+            else:
+                continue
+            raise ConfigurationError(
+                f"[{place}] {said}; loading it would reach outside the folder: remove it, or wrap "
+                "the model in a function of yours and name it `module:function`",
+                path=path,
+            )
+
+
+def _settings(value: Any, place: str) -> Iterator[tuple[str, str, Any]]:
+    """Place, key and value of everything below."""
+    if isinstance(value, dict):
+        for key, held in value.items():
+            yield place, str(key), held
+            yield from _settings(held, f"{place}.{key}")
+    elif isinstance(value, list):
+        for held in value:
+            yield from _settings(held, place)
 
 
 def _look(folder: Path) -> None:

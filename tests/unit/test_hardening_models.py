@@ -176,6 +176,68 @@ def test_a_foreign_pipeline_that_is_damaged_is_a_sentence(
         read(model)
 
 
+REACHES = {
+    "a component of another model": """[components]
+
+[components.sentencizer]
+source = "{other}"
+""",
+    "a callback": """[nlp.before_creation]
+@callbacks = "spacy.copy_from_base_model.v1"
+tokenizer = "{other}"
+
+[components]
+""",
+    "a callback of another section": """[components]
+
+[hidden]
+@callbacks = "spacy.copy_from_base_model.v1"
+tokenizer = "{other}"
+""",
+    "a reader": """[components]
+
+[components.sentencizer]
+factory = "sentencizer"
+
+[components.sentencizer.punct_chars]
+@readers = "srsly.read_json.v1"
+path = "{other}/meta.json"
+""",
+    "a knowledge base": """[components]
+
+[components.sentencizer]
+factory = "sentencizer"
+
+[components.sentencizer.punct_chars]
+@misc = "spacy.KBFromFile.v1"
+kb_path = "{other}/kb"
+""",
+}
+
+
+@pytest.mark.parametrize("kind", REACHES)
+@pytest.mark.parametrize("carded", [True, False])
+def test_a_models_settings_reach_for_nothing_outside_it(
+    kind: str, carded: bool, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """spaCy calls what `config.cfg` names while it loads: other models, files, callbacks."""
+    file = model / "config.cfg"
+    text = file.read_text("utf-8")
+    text = text.replace("[components]", REACHES[kind].replace("{other}", str(tmp_path / "other")))
+    if "nlp.before_creation" in text or "[hidden]" in text:
+        named = "before_creation = ${hidden}" if "[hidden]" in text else ""
+        text = text.replace("before_creation = null", named)
+    else:
+        text = text.replace("pipeline = []", 'pipeline = ["sentencizer"]')
+    file.write_text(text, "utf-8")
+    (model / CARD).unlink()
+    if carded:
+        write_card(model, card(digest_of_folder(model)))
+    monkeypatch.setattr("spacy.load", lambda *_: pytest.fail("it was loaded"))
+    with pytest.raises(ConfigurationError, match=r"another model|no part of a pipeline"):
+        read(model)
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", "", ".hidden", "a\0b", "a\nb", "x" * 300])
 def test_a_models_name_is_no_path(name: str, tmp_path: Path) -> None:
     """`curate train --name` makes a folder inside models/ and nowhere else."""
