@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,9 +57,15 @@ def _register() -> None:
         module.register(app)
 
 
+@cache
+def _commands() -> Any:
+    """The tree of commands; typer makes it slowly, so it is made once."""
+    return typer.main.get_command(app)
+
+
 def _command_of(arguments: list[str]) -> str:
     """The command that is meant, as it is typed: ``curate gold build``."""
-    path, group = ["curate"], typer.main.get_command(app)
+    path, group = ["curate"], _commands()
     for word in arguments:
         found = getattr(group, "commands", {}).get(word)
         if found is not None:
@@ -72,9 +79,7 @@ def run(arguments: list[str] | None = None) -> int:
 
     def call() -> int:
         try:
-            result = typer.main.get_command(app)(
-                args=arguments, prog_name="curate", standalone_mode=False
-            )
+            result = _commands()(args=arguments, prog_name="curate", standalone_mode=False)
         except typer.Abort:
             raise KeyboardInterrupt from None
         except typer.Exit as stop:
