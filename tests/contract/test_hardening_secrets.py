@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import zipfile
 import zlib
@@ -14,15 +17,21 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
+from curate.interchange import write
 from curate.labelstudio.client import LabelStudio
 from tests.contract.conftest import Curate
+from tests.contract.test_train_commands import TINY
+from tests.unit.test_train import documents
 
 TOKEN = "5ec4e700deadbeef5ec4e700deadbeef5ec4e700"
 PASSWORD = "s3cret-database-passw0rd"
 SERVE = "s3cret-serve-passw0rd"
-SECRETS = (TOKEN, PASSWORD, SERVE)
+OWNERS = "0wner5000deadbeef5ec4e700deadbeef0wner500"
+"""What /setup brings."""
+SECRETS = (TOKEN, PASSWORD, SERVE, OWNERS)
 LINE = {
     "id": "d1",
     "text": "Awa Touré visite Tripoli, puis Gao, où elle parle de la paix.",
@@ -175,11 +184,137 @@ def test_no_secret_is_left_behind_by_a_run(
         assert codes["gold", "build"] == 0
         assert codes["db", "backup", "store.zip"] == 0
         assert (tmp_path / "out" / "report.html").is_file()
-    own = "\n".join(
+    refuse_secrets(_own(caplog), "the log")
+    assert search(tmp_path) > 5
+
+
+def test_no_secret_is_in_a_model_its_card_a_postgresql_or_a_backup(
+    curate: Curate,
+    workspace: Path,
+    echo: ThreadingHTTPServer,
+    postgres: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A whole round of training with every secret in the environment, the database's one in an
+    address that works; then every file, every row, and what is packed in either, are read."""
+    from sqlalchemy import MetaData, create_engine, make_url
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.chdir(tmp_path)
+    address = make_url(postgres).set(database="secrets", password=PASSWORD)
+    admin = create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE secrets")
+    monkeypatch.setenv("CURATE_DATABASE_URL", address.render_as_string(hide_password=False))
+    (workspace / "label_configs" / "sahel.yaml").write_text(TINY)
+    gold, source = tmp_path / "gold.jsonl", tmp_path / "docs.jsonl"
+    write(gold, documents("t" * 10 + "x" * 8))
+    source.write_text(json.dumps({"id": "d1", "text": LINE["text"]}) + "\n", encoding="utf-8")
+    try:
+        with caplog.at_level(logging.DEBUG):
+            for command in (
+                ("db", "upgrade"),
+                ("ingest", source),
+                ("train", "--gold", gold, "--name", "m"),
+                ("models", "promote", "m@1", "--gold", gold, "--force", "the first"),
+                ("models", "show", "m@1"),
+                ("preannotate", "--processes", 2),
+                ("evaluate", "m@1", "--gold", gold, "--output", "out"),
+                ("status", "--fate"),
+                ("doctor",),
+                ("db", "check"),
+                ("db", "backup", "store.zip"),
+            ):
+                done = curate("-w", workspace, *command)
+                assert done.code == 0 or command == ("doctor",), (command, done)
+                refuse_secrets(done.out + done.err, " ".join(map(str, command)))
+        refuse_secrets(_own(caplog), "the log")
+        assert (workspace / "models" / "m-1" / "model.json").is_file()
+        assert search(tmp_path) > 10
+        engine = create_engine(address)
+        tables, rows = MetaData(), 0
+        with engine.connect() as connection:
+            tables.reflect(connection)
+            for table in tables.sorted_tables:
+                for row in connection.execute(table.select()):
+                    rows += 1
+                    for value in row:
+                        refuse_secrets(_plain(value), table.name)
+        engine.dispose()
+        assert rows > 3
+    finally:
+        with admin.connect() as connection:
+            connection.exec_driver_sql("DROP DATABASE secrets WITH (FORCE)")
+        admin.dispose()
+
+
+def test_a_server_keeps_and_says_no_secret(
+    curate: Curate,
+    workspace: Path,
+    echo: ThreadingHTTPServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`curate serve` as a process: what /setup brings, right and wrong passwords, broken bodies,
+    pulls that fail; then its output, its answers and every file are read."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "curate", "-w", workspace, "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = answers = ""
+    late = threading.Timer(60, process.kill)
+    late.start()
+    try:
+        for line in process.stderr:
+            said += line
+            if "serving on " in line:
+                break
+        url = line.split("serving on ")[1].split()[0]
+        arguments = Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8")
+        refuse_secrets(arguments, "the list of processes")
+        setup = {"project": "1.2", "access_token": OWNERS, "schema": "<View/>", "hostname": OWNERS}
+        raw = json.dumps(setup)
+        with httpx.Client(base_url=url, auth=("user", SERVE), trust_env=False) as client:
+            assert client.post("/setup", json=setup).status_code == 200
+            for path in ("/setup", "/predict", "/webhook", f"/{OWNERS}"):
+                answers += client.post(path, content=raw).text
+                answers += client.post(path, content=raw[:-1]).text
+                answers += client.get(path, params={"access_token": OWNERS}).text
+            task = {"data": {"text": LINE["text"], "access_token": OWNERS}}
+            answers += client.post("/predict", json={"tasks": [task], "label_config": raw}).text
+            answers += client.post("/webhook", json={"action": "ANNOTATION_CREATED"}).text
+            answers += client.get("/health", auth=(OWNERS, TOKEN)).text
+            answers += client.get("/metrics").text
+        while "pull failed" not in said and (line := process.stderr.readline()):
+            said += line
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    finally:
+        late.cancel()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    assert process.returncode == 0
+    assert "pull failed" in said
+    assert 'curate_requests_total{route="/setup",status="200"}' in answers
+    refuse_secrets(said + out + err, "what was said")
+    refuse_secrets(answers, "the answers")
+    assert search(tmp_path) > 2
+
+
+def _own(caplog: pytest.LogCaptureFixture) -> str:
+    """What was logged, without what httpcore tells of headers to who asks it for DEBUG."""
+    return "\n".join(
         record.getMessage() for record in caplog.records if not record.name.startswith("httpcore")
     )
-    refuse_secrets(own, "the log")
-    assert search(tmp_path) > 5
 
 
 @pytest.mark.parametrize(
