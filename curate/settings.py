@@ -47,6 +47,16 @@ class StudioSettings(_Section):
     chunk_bytes: int = Field(default=8 * 1024 * 1024, ge=64 * 1024, le=200 * 1024 * 1024)
 
 
+class ModelsSettings(_Section):
+    """``[models]``: how the models of ``curate train`` are used.
+
+    ``judge``: a model whose confidence stands on the entities of whatever ``preannotate`` and
+    ``serve`` answer with; empty: the scores are the answering model's own.
+    """
+
+    judge: str = Field(default="", max_length=500)
+
+
 class ConsensusSettings(_Section):
     """``[consensus]``: how several annotators become one decision.
 
@@ -62,7 +72,8 @@ class ConsensusSettings(_Section):
 class CardSettings(_Section):
     """``[card]``: what people say about their corpus in the data card of its releases.
 
-    ``license`` is an identifier of the Hugging Face hub, such as ``cc-by-4.0``.
+    ``license`` is an identifier of the Hugging Face hub, such as ``cc-by-4.0``; ``template`` the
+    form of the card, an older one to rebuild an older release to the byte.
     """
 
     title: str = ""
@@ -72,6 +83,7 @@ class CardSettings(_Section):
     authors: list[str] = []
     limits: list[str] = []
     tags: list[str] = []
+    template: Literal[1, 2] = 2
 
 
 class Settings(_Section):
@@ -79,6 +91,7 @@ class Settings(_Section):
 
     corpus: CorpusSettings = CorpusSettings()
     studio: StudioSettings = StudioSettings()
+    models: ModelsSettings = ModelsSettings()
     consensus: ConsensusSettings = ConsensusSettings()
     card: CardSettings = CardSettings()
 

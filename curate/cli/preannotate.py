@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.cli.common import JsonOption, TerminalReporter, context_of, emit
-from curate.errors import DataError
+from curate.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +36,8 @@ def preannotate(
         str | None,
         typer.Option(
             help="A model of `curate train` whose confidence is to stand on the other's entities: "
-            "calibrated, and comparable between models.",
+            "calibrated, and comparable between models. Default: `judge` under [models] in "
+            "curate.toml; an empty one ('') leaves the scores as they are.",
             metavar="MODEL",
         ),
     ] = None,
@@ -106,12 +107,15 @@ def preannotate(
     context = context_of(ctx)
     schema = context.schema
     from curate.extractors.engines import choose
-    from curate.extractors.registry import judged, resolve
+    from curate.extractors.registry import BETWEEN, judged, resolve
 
-    extractor = resolve(model, schema=schema, models=context.models)
-    if judge is not None:
+    if judge and model is not None and BETWEEN in model:
+        raise UsageError(f"--model {model!r} names its judge; leave --judge out")
+    chose = model is not None or bool(judge)
+    judge = context.judge(judge)
+    if judge:
         model = judged(model, judge, context.models)
-        extractor = resolve(model, schema=schema, models=context.models)
+    extractor = resolve(model, schema=schema, models=context.models)
     reporter = TerminalReporter()
     chosen = choose(engine, extractor, model, schema, processes=processes, say=reporter.step)
     if source is None and output is None:
@@ -125,7 +129,7 @@ def preannotate(
             limit=limit,
             min_score=min_score,
             force=force,
-            chosen=model is not None,
+            chosen=chose,
             engine=chosen,
             partition=partition,
         )
@@ -160,7 +164,7 @@ def preannotate(
             limit=limit,
             min_score=min_score,
             force=force,
-            chosen=model is not None,
+            chosen=chose,
             partition=partition or BATCH,
         )
     emit(done.as_dict(), as_json, lambda console: _bulk_table(console, done, min_score))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from curate.extractors.interface import Extractor
     from curate.labelstudio.backend.guard import Login
     from curate.labelstudio.client import LabelStudio
 
@@ -107,13 +108,19 @@ def serve(
     if auth:
         reporter.warn("--auth stands in the list of processes; CURATE_SERVE_AUTH does not")
 
-    from curate.extractors.registry import resolve
+    from curate.extractors.registry import judged, resolve
     from curate.flows.serve import ServeOptions
     from curate.flows.serve import serve as run
     from curate.flows.serve_model import mark_of
     from curate.flows.serve_pull import Rhythm
 
     schema, store, models = context.schema, context.store, context.models
+
+    def load() -> Extractor:
+        judge = context.judge()
+        named = judged(model, judge, models) if judge else model
+        return resolve(named, schema=schema, models=models)
+
     try:
         context.label_studio_address()
         reachable = True
@@ -128,8 +135,8 @@ def serve(
             store,
             _connector(context) if reachable else None,
             schema,
-            lambda: resolve(model, schema=schema, models=models),
-            mark_of(models, model),
+            load,
+            mark_of(models, model, context.settings.models.judge),
             listening,
             ServeOptions(
                 title=title,

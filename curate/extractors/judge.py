@@ -92,6 +92,12 @@ class Judged:
         found = getattr(self.extractor, "notice", None)
         return None if found is None else str(found)
 
+    @property
+    def relate(self) -> Any:
+        """The extractor's own way from given entities to relations; as missing as there."""
+        extractor: Any = self.extractor
+        return extractor.relate
+
     def extract(self, documents: Iterable[Document]) -> Iterator[Annotation]:
         source = Source.model(self.name, self.version, self.digest)
         asked: dict[str, str] = {}

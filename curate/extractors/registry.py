@@ -96,12 +96,32 @@ def pipeline_folder(reference: str, models: Path | None) -> Path:
 
 def judged(reference: str | None, judge: str, models: Path) -> str:
     """The reference of a model (None: the champion, else ``bootstrap``) whose entities bear a
-    judge's scores; it means the same in another process, wherever that stands."""
+    judge's scores; it means the same in another process, wherever that stands.  A reference that
+    names its judge keeps it."""
+    if reference is not None and BETWEEN in reference:
+        return reference
     if reference is None:
         reference = _models.CHAMPION if _models.CHAMPION in _models.aliases(models) else BOOTSTRAP
     found = _models.find(models, reference)
     asked = str(found[0].absolute()) if found is not None else reference
     return f"{asked}{BETWEEN}{pipeline_folder(judge, models).absolute()}"
+
+
+def judge_named(judge: str | None, setting: str, models: Path, toml: Path) -> str:
+    """The model that judges: what was said with the command, else the setting; empty: none.
+
+    The setting may be the champion's alias before there is a champion: then nobody judges.  Raises
+    ConfigurationError where the setting names no model.
+    """
+    if judge is not None or not setting:
+        return judge or ""
+    if setting == _models.CHAMPION and setting not in _models.aliases(models):
+        return ""
+    try:
+        pipeline_folder(setting, models)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"models.judge: {error.message}", path=toml) from None
+    return setting
 
 
 def _known(models: Path | None) -> list[str]:

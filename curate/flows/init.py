@@ -29,6 +29,9 @@ passages = 0                                   # ingest cuts into so many senten
 project = {project}
 overlap = 1                                    # annotators a task
 
+[models]
+judge = ""                                     # a trained model that scores what any other finds
+
 [consensus]
 rule = "unanimous"                             # | majority | weighted: decides what it can
 pinned = {pinned}                                    # decides everything: "" | a rule | first

@@ -125,17 +125,20 @@ class Champion:
         return found
 
 
-def mark_of(models: Path, reference: str | None) -> Callable[[], str | None]:
-    """What tells that the champion changed: its reference and digest.  Of a model that was named,
-    nothing does."""
+def mark_of(models: Path, reference: str | None, judge: str = "") -> Callable[[], str | None]:
+    """What tells that the champion changed, or the judge: reference and digest.  Of a model that
+    was named, nothing does."""
     from curate.extractors import models as _models
 
-    def mark() -> str | None:
-        if reference is not None:
-            return None
-        target = _models.aliases(models).get(_models.CHAMPION)
-        found = None if target is None else _models.find(models, target)
+    def of(name: str) -> str:
+        target = _models.aliases(models).get(name, "" if name == _models.CHAMPION else name)
+        found = _models.find(models, target) if target else None
         return "" if found is None else f"{found[1].reference} {found[1].digest}"
+
+    def mark() -> str | None:
+        followed = [_models.CHAMPION] if reference is None else []
+        followed += [judge] if judge else []
+        return " judged by ".join(map(of, followed)) if followed else None
 
     return mark
 

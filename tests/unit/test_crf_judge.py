@@ -8,11 +8,15 @@ import pytest
 
 from curate.errors import ConfigurationError
 from curate.extractors.interface import answers
+from curate.extractors.judge import Judge, Judged
+from curate.extractors.models import set_alias
 from curate.extractors.recipe import Recipe
-from curate.extractors.registry import judged, resolve
+from curate.extractors.registry import judge_named, judged, resolve
+from curate.extractors.spacy import Pipeline
 from curate.extractors.train import TrainSettings
 from curate.flows import train as flow
 from curate.flows.reporter import Silent
+from curate.flows.serve_model import mark_of
 from curate.gold.opening import open_gold
 from curate.interchange import write
 from curate.model import Document
@@ -52,6 +56,36 @@ def test_the_judge_tells_right_from_wrong(tmp_path: Path, monkeypatch: pytest.Mo
     assert said.source.digest != resolve("otherone:extract", schema=SCHEMA).digest
     assert Recipe.of(extractor, reference, SCHEMA).digest == extractor.digest
     assert judged(None, "tiny", models).startswith("bootstrap judged by ")
+
+
+def test_the_judge_of_the_settings_judges_every_run_unless_told_otherwise(tmp_path: Path) -> None:
+    """`judge` in curate.toml is taken where the command names none; an empty one, and a champion
+    that is yet to come, mean no judge; a model that is not there is named with the file."""
+    write(tmp_path / "gold.jsonl", documents("t" * 14))
+    models, toml = tmp_path / "models", tmp_path / "curate.toml"
+    gold = open_gold(str(tmp_path / "gold.jsonl"))
+    flow.train(gold, SCHEMA, models, Silent(), settings=TrainSettings(clusters=0))
+    assert judge_named(None, "tiny", models, toml) == "tiny"
+    assert judge_named("tiny@1", "champion", models, toml) == "tiny@1"
+    assert judge_named("", "tiny", models, toml) == judge_named(None, "", models, toml) == ""
+    assert judge_named(None, "champion", models, toml) == ""
+    with pytest.raises(ConfigurationError, match=r"curate\.toml: models\.judge: .*'tiny@7'"):
+        judge_named(None, "tiny@7", models, toml)
+    reference = judged("bootstrap", "tiny", models)
+    assert judged(reference, "tiny", models) == reference
+    mark = mark_of(models, "bootstrap", "champion")
+    before = mark()
+    set_alias(models, "champion", "tiny@1", {})
+    assert before != mark() == mark_of(models, "bootstrap", "tiny")()
+    assert mark_of(models, "bootstrap")() is None
+
+
+def test_a_judged_model_relates_as_it_did(tmp_path: Path) -> None:
+    """`curate serve` asks a model for the relations of given entities, judged or not."""
+    judge = Judge(Pipeline(tmp_path))
+    plain = resolve("bootstrap", schema=SCHEMA)
+    assert hasattr(Judged(Pipeline(tmp_path), judge), "relate")
+    assert hasattr(Judged(plain, judge), "relate") == hasattr(plain, "relate")
 
 
 def test_what_cannot_judge_says_so(tmp_path: Path) -> None:
