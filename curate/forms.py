@@ -185,7 +185,7 @@ class Manifest(_Form):
     files: dict[str, FileEntry] = Field(description="Every other file of the release.")
     counts: dict[str, Any] = Field(
         description="Documents, groups, words, characters, entities, relations, chains; per split "
-        "and per label."
+        "and per label; relations across sentences."
     )
     splits: dict[str, Any] = Field(description="How the splits were drawn.")
     rules: dict[str, int] = Field(description="Documents by who or what decided them.")

@@ -148,6 +148,7 @@ def _recipe(context: Context, by_date: bool = False, notes: str = "") -> Recipe:
             authors=tuple(card.authors),
             limits=tuple(card.limits),
             tags=tuple(card.tags),
+            template=card.template,
         ),
         notes=notes,
     )

@@ -76,6 +76,8 @@ def list_table(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 def manifest_table(console: Console, manifest: Manifest) -> None:
     from rich.table import Table
 
+    from curate.gold.card import percent
+
     counts = manifest.counts
     parent = "" if manifest.parent is None else f", parent {manifest.parent['version']}"
     say(console, f"{manifest.corpus} {manifest.version}{parent}")
@@ -85,12 +87,17 @@ def manifest_table(console: Console, manifest: Manifest) -> None:
         f"{counts['entities']} entities, {counts['relations']} relations",
     )
     table = Table("", *SPLITS, box=None, pad_edge=False)
-    for key in ("documents", "entities", "relations"):
-        table.add_row(key, *(str(counts["per_split"][split][key]) for split in SPLITS))
+    for key in ("documents", "words", "entities", "relations"):
+        if key in counts["per_split"]["train"]:
+            table.add_row(key, *(str(counts["per_split"][split][key]) for split in SPLITS))
     for kind in ("entity_labels", "relation_labels"):
         for label, found in sorted(counts[kind].items()):
             table.add_row(label, *(str(found.get(split, 0)) for split in SPLITS))
     console.print(table)
+    if "across_sentences" in counts and counts["relations"]:
+        across = sum(counts["across_sentences"].values())
+        share = percent(across * 1_000_000 // counts["relations"])
+        say(console, f"relations across sentences: {across} ({share} %)")
     for rule, count in manifest.rules.items():
         say(console, f"decided by {rule}: {count} documents")
     for document, splits in manifest.quarantined.items():

@@ -23,6 +23,7 @@ from curate.errors import DataError, UsageError
 from curate.gold import manifest as names
 from curate.gold.card import CardInfo, ReleaseChanges, render_card, render_changelog
 from curate.gold.diff import Change, DiffTally, diff_blocks, diff_schemas
+from curate.gold.facts import Facts
 from curate.gold.items import SPLITS, Decided, GoldDocument, canonical, portable_source
 from curate.gold.lines import (
     chain_lines,
@@ -33,7 +34,7 @@ from curate.gold.lines import (
     relation_lines,
 )
 from curate.gold.manifest import FileEntry, Manifest
-from curate.gold.provenance import AgreementTally, decided_by, provenance_lines
+from curate.gold.provenance import decided_by, provenance_lines
 from curate.gold.reading import Block, Release
 from curate.gold.splits import Member, Place, SplitPlan, SplitRule, assign
 from curate.gold.versions import FIRST, Bump, Version, check_corpus, published
@@ -228,7 +229,7 @@ def _build(
             if parent is None
             else {"version": parent.version, "digest": parent.manifest.digest},
             files=data,
-            counts=facts.as_counts(),
+            counts=facts.as_counts(recipe.card.template),
             splits=plan.rule.as_dict(),
             schema={"name": schema.name, "version": schema.version, "digest": schema.digest},
             rules=dict(sorted(facts.rules.items())),
@@ -338,57 +339,6 @@ def _write(
         raise DataError(f"the decision on document {ids[position]!r} vanished while building")
 
 
-class Facts:
-    """What the manifest and the card count, summed over documents."""
-
-    def __init__(self) -> None:
-        self.documents = self.entities = self.relations = self.chains = 0
-        self.words = self.characters = 0
-        self.rules: Counter[str] = Counter()
-        self._groups: set[str] = set()
-        self.agreement = AgreementTally()
-        self._entity_labels: Counter[tuple[str, str]] = Counter()
-        self._relation_labels: Counter[tuple[str, str]] = Counter()
-        self._splits: Counter[tuple[str, str]] = Counter()
-
-    def add(self, gold: GoldDocument) -> None:
-        annotation, split = gold.annotation, gold.split
-        self.documents += 1
-        self._groups.add(gold.group)
-        self.entities += len(annotation.entities)
-        self.relations += len(annotation.relations)
-        self.chains += len(annotation.chains)
-        self.words += len(gold.document.text.split())
-        self.characters += len(gold.document.text)
-        self._splits[split, "documents"] += 1
-        self._splits[split, "entities"] += len(annotation.entities)
-        self._splits[split, "relations"] += len(annotation.relations)
-        for entity in annotation.entities:
-            self._entity_labels[entity.label, split] += 1
-        for relation in annotation.relations:
-            self._relation_labels[relation.label, split] += 1
-
-    def add_provenance(self, provenance: Mapping[str, Any]) -> None:
-        decided = provenance["decided"]
-        self.rules[f"{decided['by']} {decided['name']}"] += 1
-        self.agreement.add(provenance)
-
-    def as_counts(self) -> dict[str, Any]:
-        keys = ("documents", "entities", "relations")
-        return {
-            "documents": self.documents,
-            "groups": len(self._groups),
-            "words": self.words,
-            "characters": self.characters,
-            "entities": self.entities,
-            "relations": self.relations,
-            "chains": self.chains,
-            "per_split": {s: {k: self._splits[s, k] for k in keys} for s in SPLITS},
-            "entity_labels": _by_split(self._entity_labels),
-            "relation_labels": _by_split(self._relation_labels),
-        }
-
-
 def changes_frame(manifest: Manifest, story: ReleaseChanges, bump: Bump | None) -> tuple[str, str]:
     """What stands before and after the changes, a line each, in CHANGES.json."""
     rest = {
@@ -400,11 +350,6 @@ def changes_frame(manifest: Manifest, story: ReleaseChanges, bump: Bump | None) 
     }
     head = f'{{"bump":{encode(None if bump is None else str(bump))},"changes":['
     return head, f"],{encode(rest)[1:]}\n"
-
-
-def _by_split(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    labels = sorted({label for label, _ in counts})
-    return {label: {s: counts[label, s] for s in SPLITS if counts[label, s]} for label in labels}
 
 
 def repackaged_files(

@@ -15,8 +15,10 @@ from curate.gold.items import SPLITS
 from curate.gold.manifest import Manifest
 from curate.schema import LabelSchema
 
-TEMPLATE = 1
-"""Goes up when the text below changes: an older card is then checked by its numbers alone."""
+TEMPLATES = (1, 2)
+"""The forms of card that can be written and verified; the second also tells words per split and
+how many relations cross sentences.  A release says which is its own."""
+TEMPLATE = TEMPLATES[-1]
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 
@@ -25,7 +27,8 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6
 class CardInfo:
     """What people say about their corpus; the rest of the card is counted.
 
-    ``license`` is an identifier of the Hugging Face hub (``cc-by-4.0``, ``other``, ``unknown``).
+    ``license`` is an identifier of the Hugging Face hub (``cc-by-4.0``, ``other``, ``unknown``);
+    ``template`` one of :data:`TEMPLATES`, an older one to rebuild an older release to the byte.
     """
 
     title: str = ""
@@ -35,9 +38,10 @@ class CardInfo:
     authors: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    template: int = TEMPLATE
 
     def as_dict(self) -> dict[str, Any]:
-        record: dict[str, Any] = {"template": TEMPLATE, "license": self.license}
+        record: dict[str, Any] = {"template": self.template, "license": self.license}
         for key in ("title", "summary", "homepage"):
             if getattr(self, key):
                 record[key] = getattr(self, key)
@@ -87,6 +91,7 @@ def render_card(manifest: Manifest, schema: LabelSchema) -> str:
             "Relations",
             [(r.name, r.title, _arguments(r)) for r in schema.relations],
             manifest.counts["relation_labels"],
+            manifest.counts.get("across_sentences"),
         )
         if schema.relations
         else "",
@@ -167,9 +172,13 @@ def _counts(manifest: Manifest) -> str:
 
 
 def _labels(
-    heading: str, types: Sequence[tuple[str, str, str]], counts: Mapping[str, Mapping[str, int]]
+    heading: str,
+    types: Sequence[tuple[str, str, str]],
+    counts: Mapping[str, Mapping[str, int]],
+    across: Mapping[str, int] | None = None,
 ) -> str:
     rows = []
+    told = None if across is None else ["across sentences"]
     for name, title, definition in types:
         found = counts.get(name, {})
         rows.append(
@@ -178,9 +187,21 @@ def _labels(
                 plain(" — ".join(part for part in (title, definition) if part)),
                 *(number(found.get(split, 0)) for split in SPLITS),
                 number(sum(found.values())),
+                *([] if across is None else [_share(across.get(name, 0), sum(found.values()))]),
             ]
         )
-    return f"## {heading}\n\n" + table(["label", "meaning", *SPLITS, "all"], rows)
+    text = f"## {heading}\n\n" + table(["label", "meaning", *SPLITS, "all", *(told or [])], rows)
+    if across:
+        part, whole = sum(across.values()), sum(sum(n.values()) for n in counts.values())
+        text += (
+            f"\nOf all {number(whole)}, {number(part)} ({_share(part, whole)}) join mentions "
+            "that stand in different sentences.\n"
+        )
+    return text
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{percent(part * 1_000_000 // whole)} %" if whole else "n/a"
 
 
 def _arguments(relation: Any) -> str:
@@ -192,17 +213,11 @@ def _arguments(relation: Any) -> str:
 
 
 def _splits(manifest: Manifest) -> str:
-    rule = manifest.splits
-    rows = [
-        [
-            split,
-            *(
-                number(manifest.counts["per_split"][split][key])
-                for key in ("documents", "entities", "relations")
-            ),
-        ]
-        for split in SPLITS
+    rule, per_split = manifest.splits, manifest.counts["per_split"]
+    keys = [
+        key for key in ("documents", "words", "entities", "relations") if key in per_split["train"]
     ]
+    rows = [[split, *(number(per_split[split][key]) for key in keys)] for split in SPLITS]
     if rule["method"] == "date":
         how = "by date, the newest documents in test"
         if rule.get("boundaries"):
@@ -212,8 +227,7 @@ def _splits(manifest: Manifest) -> str:
     text = (
         "## Splits\n\n"
         f"Documents are assigned {how}; near duplicates stay together, and a document keeps its "
-        "split in every later version.\n\n"
-        + table(["split", "documents", "entities", "relations"], rows)
+        "split in every later version.\n\n" + table(["split", *keys], rows)
     )
     if manifest.quarantined:
         text += (

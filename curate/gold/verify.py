@@ -17,13 +17,13 @@ from curate.errors import CurateError, DataError
 from curate.gold import manifest as names
 from curate.gold.building import (
     EXAMPLES,
-    Facts,
     changes_frame,
     places_of,
     repackaged_files,
 )
-from curate.gold.card import TEMPLATE, ReleaseChanges, render_card, render_changelog
+from curate.gold.card import TEMPLATES, ReleaseChanges, render_card, render_changelog
 from curate.gold.diff import DiffTally, diff_blocks, diff_schemas
+from curate.gold.facts import Facts
 from curate.gold.items import SPLITS, GoldDocument, canonical
 from curate.gold.lines import encode
 from curate.gold.manifest import Manifest, entry_of, read_manifest
@@ -252,7 +252,7 @@ class _Verification:
         return True
 
     def _numbers(self, manifest: Manifest, schema: LabelSchema) -> None:
-        counted = self.facts.as_counts()
+        counted = self.facts.as_counts(_template(manifest))
         for key in sorted(counted.keys() | manifest.counts.keys()):
             if counted.get(key) != manifest.counts.get(key):
                 self._find(
@@ -264,7 +264,7 @@ class _Verification:
             self._find(names.NAME, "its rules are not those of the provenance")
         if self.facts.agreement.result() != manifest.agreement:
             self._find(names.NAME, "its agreement is not that of the provenance")
-        if manifest.card.get("template") != TEMPLATE:
+        if manifest.card.get("template") not in TEMPLATES:
             self.notes.append("the data card was written by another version of curate")
         elif _text(self.folder / names.CARD) != render_card(manifest, schema):
             self._find(names.CARD, "the data card does not say what the release holds")
@@ -306,7 +306,7 @@ class _Verification:
             self._find(names.CHANGES, "its summary is not that of the changes from the parent")
         older = "" if parent is None else _text(parent.folder / names.CHANGELOG)
         changelog = _text(self.folder / names.CHANGELOG)
-        if manifest.card.get("template") == TEMPLATE and changelog != render_changelog(
+        if manifest.card.get("template") in TEMPLATES and changelog != render_changelog(
             manifest, story, older
         ):
             self._find(names.CHANGELOG, "does not tell the changes from the parent")
@@ -355,6 +355,12 @@ class _Verification:
 
 
 _DERIVED = (names.CHANGES, names.CHANGELOG, names.CARD)
+
+
+def _template(manifest: Manifest) -> int:
+    """The card's template; one of another curate is checked as far as the newest here goes."""
+    told = manifest.card.get("template")
+    return told if told in TEMPLATES else TEMPLATES[-1]
 
 
 def _story(path: Path) -> dict[str, Any]:

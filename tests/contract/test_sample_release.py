@@ -25,10 +25,16 @@ def test_every_committed_release_is_sound(version: str) -> None:
 
 
 def test_the_releases_are_rebuilt_to_the_byte(curate: Curate, workspace: Path) -> None:
-    """The starter from its decisions, and the next one after it from those of 120 texts."""
-    for version, mark in (("1.0.0", "-1.0.0"), ("2.0.0", "")):
-        shutil.copy(EXAMPLES / f"curate{mark}.toml", workspace / "curate.toml")
-        decisions = EXAMPLES / f"decisions{mark}.jsonl"
+    """The starter from its decisions, then those of 120 texts, then these with today's card."""
+    made_of = {
+        "1.0.0": ("curate-1.0.0.toml", "decisions-1.0.0.jsonl"),
+        "2.0.0": ("curate-2.0.0.toml", "decisions.jsonl"),
+        "2.0.1": ("curate.toml", "decisions.jsonl"),
+    }
+    assert list(made_of) == [str(version) for version in published(GOLD)]
+    for version, (settings, decided) in made_of.items():
+        shutil.copy(EXAMPLES / settings, workspace / "curate.toml")
+        decisions = EXAMPLES / decided
         assert curate("-w", workspace, "gold", "decisions", "import", decisions).code == 0
         assert curate("-w", workspace, "gold", "build").code == 0
         made, committed = workspace / "gold" / "sahel" / version, GOLD / version
