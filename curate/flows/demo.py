@@ -46,17 +46,24 @@ def enter_recorded(
     """
     from curate.labelstudio.client import LabelStudio as Client
     from curate.labelstudio.people import token_of
+    from curate.labelstudio.tasks import Tasks
 
     project, _ = required(store, client, title)
     records = list(read(person.recorded, schema=schema))
     with store.read() as unit:
         tasks = unit.sync.tasks_of(project.id, [record.document.id for record in records])
     new = 0
+    shown: dict[int, list[dict[str, Any]]] = {}
+    holders: dict[int, set[int]] = {}
+    for page in Tasks(client, project.id).heavy_by_id(ids[0] for ids in tasks.values() if ids):
+        shown |= {int(row["id"]): row["predictions"] for row in page}
+        holders |= {int(row["id"]): set(map(_author, row["annotations"])) for row in page}
     token = token_of(client.url, person.email, person.password)
     with (
         Client(client.url, token) as own,
         reporter.progress(f"{person.email} annotates", len(records)) as advance,
     ):
+        me = own.whoami().id
         for record in records:
             if not tasks.get(record.document.id):
                 raise DataError(
@@ -66,22 +73,27 @@ def enter_recorded(
                     line=record.line,
                 )
             task_id = tasks[record.document.id][0]
-            shown = own.task(task_id)["predictions"]
+            unique = f"{client.url}/{project.made_at}/{task_id}/{person.email}"
             body: dict[str, Any] = {
                 "result": encode(record.annotation, record.document.text, schema),
-                "parent_prediction": shown[0]["id"] if shown else None,
-                "unique_id": str(
-                    uuid5(NAMESPACE_URL, f"{client.url}/{project.made_at}/{task_id}/{person.email}")
-                ),
+                "parent_prediction": next((p["id"] for p in shown.get(task_id, ())), None),
+                "unique_id": str(uuid5(NAMESPACE_URL, unique)),
             }
-            try:
-                own.post(f"/api/tasks/{task_id}/annotations/", json=body)
-                new += 1
-            except RejectedError as error:
-                if error.status != _CONFLICT:
-                    raise
+            if me not in holders.get(task_id, ()):
+                try:
+                    own.post(f"/api/tasks/{task_id}/annotations/", json=body)
+                    new += 1
+                except RejectedError as error:
+                    if error.status != _CONFLICT:
+                        raise
             advance()
     return new
+
+
+def _author(annotation: dict[str, Any]) -> int:
+    """The number of the user whose annotation this is; 0 for nobody."""
+    who = annotation.get("completed_by")
+    return int((who.get("id") if isinstance(who, dict) else who) or 0)
 
 
 def enter_decisions(
