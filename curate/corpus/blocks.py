@@ -78,7 +78,7 @@ _NAMES = {
         r"|abonn\w*|paywall|signup|promo\w*|optin|ads?|adv|advert\w*|adslot|adunit|adbox|adsense"
         r"|adsbygoogle|annonces?|pubs?|publicites?|sponsor\w*|banner\w*|bannieres?|dfp|gpt|footer\w*"
         r"|colophon|poll|sondage|votes?|survey|quiz|follow\w*|suivre|ratings?|login|modal|popup|popin|overlay|lightbox|tooltip|print"
-        r"|printfriendly|disclaimer|bio|biographie|also|aussi|readmore|seealso|rel|ticker|bandeau|widget\w*|tags|taglist|keywords"
+        r"|printfriendly|postprofile|userprofile|avatar|disclaimer|bio|biographie|also|aussi|readmore|seealso|rel|ticker|bandeau|widget\w*|tags|taglist|keywords"
     ),
     Kind.CREDIT: re.compile(r"copyright|credits?|photocredit|photographer|photographe"),
     Kind.META: re.compile(
@@ -155,6 +155,12 @@ class Block:
             inner = next((i for i in range(inner, -1, -1) if self.path[i][1] in _GROUPS), inner)
         return self.path[inner - 1][0] if inner else 0
 
+    def directly_in(self, elements: set[int]) -> bool:
+        """Whether one of the elements holds the block, or the block's text stands in it bare, as
+        on old pages after a list."""
+        inner = max((i for i, (_, tag) in enumerate(self.path) if tag in BLOCKS), default=0)
+        return self.parent in elements or any(s in elements for s, _ in self.path[inner:])
+
     @property
     def linking(self) -> bool:
         """Whether half of it or more are links."""
@@ -187,7 +193,8 @@ class _Reader(PatientParser):
         self.links = 0
         self.captions: set[int] = set()
         self.kinds: dict[int, Kind] = {}
-        self.title = ""
+        self.title: list[str] = []
+        self.titled = 0
         self.pictures: set[int] = set()
         self.alone: set[int] = set()
         self.waiting: tuple[int, Block | None, list[str]] | None = None
@@ -288,8 +295,7 @@ class _Reader(PatientParser):
 
     def handle_data(self, data: str) -> None:
         if self.hidden:
-            if self.stack and self.stack[-1][1] == "title" and not self.title:
-                self.title = unescape_text(data)
+            self.entitle(unescape_text(data))
             return
         start = self.place()
         for match in _RUNS.finditer(data):
@@ -305,12 +311,21 @@ class _Reader(PatientParser):
     def handle_charref(self, name: str) -> None:
         self.reference()
 
+    def entitle(self, text: str) -> None:
+        """Add to the page's title, which ends with the first <title>, where one is open."""
+        if self.stack and self.stack[-1][1] == "title":
+            serial = self.stack[-1][0]
+            self.titled = self.titled or serial
+            if self.titled == serial:
+                self.title.append(text)
+
     def reference(self) -> None:
-        if self.hidden:
-            return
         start = self.place()
         match = _REFERENCE.match(self.source, start)
         if match is None:
+            return
+        if self.hidden:
+            self.entitle(unescape(match.group()))
             return
         raw = match.group()
         # `&copy2024`: browsers read the longest known name; what follows it is text.
@@ -396,7 +411,7 @@ def page_of(source: str) -> Page:
     """The blocks and the title of a page."""
     reader = _Reader(source)
     blocks = _rows(reader.read())
-    return Page(blocks, " ".join(reader.title.split()), reader.attributes > MAX_ATTRIBUTES)
+    return Page(blocks, " ".join("".join(reader.title).split()), reader.attributes > MAX_ATTRIBUTES)
 
 
 def blocks_of(source: str) -> list[Block]:

@@ -16,6 +16,7 @@ _MOST = 0.5
 _TEASER = 0.3
 _NEAR = 4
 _NAME_WORDS = 3
+_SITE_WORDS = 6
 _FOUND = 0.4
 """With less of the page's prose than this, what was extracted is not taken for the article."""
 _CORE = 0.75
@@ -38,7 +39,8 @@ def choose(page: Page, covered: list[int]) -> list[bool]:
         # Nothing was extracted worth the name.  The page's own prose and headings are taken.
         chosen = _by_markup(blocks, chosen)
     _leave_teasers(blocks, chosen)
-    furniture = _furniture(blocks, chosen)
+    cards = _cards(blocks, chosen)
+    furniture = [aside or i in cards for i, aside in enumerate(_furniture(blocks, chosen))]
     for i, aside in enumerate(furniture):
         chosen[i] = chosen[i] and not aside
     anchors = [i for i, block in enumerate(blocks) if chosen[i] and block.prose]
@@ -166,7 +168,7 @@ def _siblings(
     """The anchors, and the prose that stands beside them in the same element: taken, too."""
     parents = {blocks[i].parent for i in anchors}
     for i, block in enumerate(blocks):
-        if not chosen[i] and not furniture[i] and block.parent in parents and block.prose:
+        if not chosen[i] and not furniture[i] and block.prose and block.directly_in(parents):
             chosen[i] = True
     return [i for i, block in enumerate(blocks) if chosen[i] and block.prose] or anchors
 
@@ -197,7 +199,7 @@ def _choose_tail(
     parents = {blocks[i].parent for i in range(high + 1) if chosen[i] and blocks[i].prose}
     for i in range(high + 1, len(blocks)):
         block = blocks[i]
-        near = home <= {serial for serial, _ in block.path} and block.parent in parents
+        near = home <= {serial for serial, _ in block.path} and block.directly_in(parents)
         if furniture[i] or not near or block.linking or block.within(HEADINGS):
             return
         if len(block.text.split()) <= _TAIL_WORDS or block.row:
@@ -218,8 +220,8 @@ def _choose_title(page: Page, chosen: list[bool], furniture: list[bool], low: in
         if not found:
             continue
         near = low - found[-1] <= _NEAR
-        if level == "h1" and len(blocks[found[-1]].text.split()) <= _NAME_WORDS:
-            second = _second_title(page, furniture, low, near)
+        if level == "h1" and len(blocks[found[-1]].text.split()) <= _SITE_WORDS:
+            second = _second_title(page, furniture, low, near, found[-1])
             if second is not None:
                 chosen[found[-1]] = False
                 chosen[second] = True
@@ -232,17 +234,28 @@ def _choose_title(page: Page, chosen: list[bool], furniture: list[bool], low: in
     return _named_title(page, chosen, furniture, low)
 
 
-def _second_title(page: Page, furniture: list[bool], low: int, near: bool) -> int | None:
+def _second_title(
+    page: Page, furniture: list[bool], low: int, near: bool, first: int
+) -> int | None:
     """A heading right above the article where the first level is the site's name: farther away,
-    or not the one that the page's <title> repeats."""
+    or not the one that the page's <title> repeats.  A name of more than three words must stand in
+    the <title>, too, beside the heading."""
     title = _key(page.title)
-    for i in range(low - 1, max(-1, low - 1 - _NEAR), -1):
+    name = _key(page.blocks[first].text)
+    short = len(page.blocks[first].text.split()) <= _NAME_WORDS
+    for i in range(low - 1, max(first, low - 1 - _NEAR) if short else first, -1):
         block = page.blocks[i]
         if furniture[i] or len(block.text.split()) <= _NAME_WORDS:
             continue
-        repeated = block.within(_LOWER) and _key(block.text) in title
-        if repeated or (not near and block.within(frozenset({"h2"}))):
-            return i
+        own = _key(block.text)
+        repeated = block.within(_LOWER) and own in title
+        if not short:
+            repeated = repeated and len(own) > len(name) and name in title.replace(own, " ")
+        if repeated or (short and not near and block.within(frozenset({"h2"}))):
+            # A thread repeats its title above the first post: the upper one is the page's.
+            floor = max(first, low - 1 - _NEAR) if short else first
+            same = (j for j in range(floor + 1, i) if _key(page.blocks[j].text) == own)
+            return next((j for j in same if not furniture[j]), i)
     return None
 
 
@@ -296,6 +309,40 @@ def _leave_teasers(blocks: list[Block], chosen: list[bool]) -> None:
         owner = _owner(block)
         if chosen[i] and owner and sizes[owner] < _TEASER * total:
             chosen[i] = False
+
+
+def _cards(blocks: list[Block], chosen: list[bool]) -> set[int]:
+    """The blocks of cards: small boxes between the paragraphs, headed by a heading that is a link.
+
+    Where they are much of the text, they are the entries of a live page."""
+    prose = [i for i, block in enumerate(blocks) if chosen[i] and block.prose]
+    links = [
+        i
+        for i, block in enumerate(blocks)
+        if block.within(HEADINGS) and block.linking and prose and prose[0] < i < prose[-1]
+    ]
+    if not links:
+        return set()
+    held: dict[int, list[int]] = {}
+    for i, block in enumerate(blocks):
+        for serial, tag in block.path:
+            if tag in _BOXES:
+                held.setdefault(serial, []).append(i)
+    cards: set[int] = set()
+    for i in links:
+        boxes = [held[s] for s, tag in reversed(blocks[i].path) if tag in _BOXES]
+        box = next((members for members in boxes if len(members) > 1), [])
+        small = len(box) <= _CARD_BLOCKS and sum(len(blocks[j].text) for j in box) <= _CARD_LENGTH
+        if small and box[0] > prose[0] and box[-1] < prose[-1]:
+            cards.update(box)
+    taken = sum(len(b.text) for b, mine in zip(blocks, chosen, strict=True) if mine)
+    few = sum(len(blocks[i].text) for i in cards) <= _TEASER * taken
+    return cards if few else set()
+
+
+_BOXES = frozenset({"div", "li", "section", "article", "td", "dd"})
+_CARD_BLOCKS = 4
+_CARD_LENGTH = 400
 
 
 def _owner(block: Block) -> int:

@@ -29,6 +29,7 @@ from curate.corpus.segments import (
     is_button,
     is_byline,
     is_listing,
+    is_named_below,
     split,
 )
 from curate.offsets import OffsetMap, Piece
@@ -60,6 +61,8 @@ def clean(text: str, language: str, line_of: Callable[[int], int] | None = None)
     genres.posts(segments, _zone(segments)[0], words)
     _comments(segments, _zone(segments)[0], words)
     _related(lines, segments, _zone(segments)[0], words)
+    _teasers(lines, segments, words)
+    genres.about_writers(segments, _zone(segments)[1], words)
     # What one pass drops may show the next where the article really ends.
     _at_edges(segments, *_zone(segments), words)
     _duplicates(segments)
@@ -67,6 +70,7 @@ def clean(text: str, language: str, line_of: Callable[[int], int] | None = None)
     _at_edges(segments, *_zone(segments), words)
     _beside(lines, segments, *_zone(segments))
     genres.names(segments, _zone(segments)[0])
+    genres.site_name(segments, _zone(segments)[0])
     genres.chronologies(segments, *_zone(segments), words)
     return _assemble(text, lines, segments)
 
@@ -96,11 +100,13 @@ def _at_edges(segments: list[Segment], first: int, last: int, words: Words) -> N
         if segment.reason is not None or segment.cell:
             continue
         head, tail = i < first, i > last
-        if is_byline(segment, words, head or tail, head):
+        if is_byline(segment, words, head or tail, head) or (
+            head and i and is_named_below(segments[i - 1], segment)
+        ):
             segment.reason = Reason.BYLINE
         elif (head or tail) and (segment.score >= _needed(segment) or _is_contact(segment)):
             segment.reason = Reason.FORM
-        elif (head or tail) and words.rubrics.fullmatch(segment.folded.strip(" -:|>")):
+        elif (head or tail) and _is_rubric(segment, words):
             segment.reason = Reason.RUBRIC
         elif (head or tail) and segment.words > 1 and is_button(segment.folded, words):
             segment.reason = Reason.FORM  # "Qui sommes-nous ?"
@@ -110,6 +116,17 @@ def _at_edges(segments: list[Segment], first: int, last: int, words: Words) -> N
             segment.reason = Reason.FORM
 
 
+def _is_rubric(segment: Segment, words: Words) -> bool:
+    """Whether a line names a section, or a section and one of its own: "Opinions – Tribune"."""
+    bare = segment.folded.strip(" -:|>")
+    parts = [part.strip() for part in _PARTED.split(bare)] if segment.words <= 4 else [bare]
+    return all(
+        words.rubrics.fullmatch(part) or words.rubrics.fullmatch(part.removesuffix("s"))
+        for part in parts
+    )
+
+
+_PARTED = re.compile(r" [-/|>,•·] ")
 _PHONE = re.compile(
     r"\b(?:tel|telephone|phone|fax|sms|whatsapp|gsm|mobile|mob)\b[^\d]{0,12}[+\d][\d .()/-]{3,}"
 )
@@ -136,6 +153,7 @@ def _needed(segment: Segment) -> int:
     return 2 if segment.words <= 12 or (spoken and segment.words <= LONG_WORDS) else 3
 
 
+_TITLE_WORDS = 4
 _READERS = frozenset({Reason.FORM, Reason.BYLINE, Reason.URL})
 
 
@@ -162,8 +180,19 @@ def _comments(segments: list[Segment], first: int, words: Words) -> None:
             return
 
 
-_BULLETS = " >-–—•*[(|→►▶»■●▪+"
-_AFTER_HEADING = ":>-–—|•)]→»"
+def _teasers(lines: list[list[Segment]], segments: list[Segment], words: Words) -> None:
+    """A "Lire aussi" with a title takes the sentence along that stands alone with it, no blank
+    line between."""
+    for block in _blocks(lines):
+        head, rest = block[0], block[1:]
+        named = head.reason is Reason.RELATED and words.related.match(head.folded.lstrip(_BULLETS))
+        if named and 0 < len(rest) <= 2 and all(s.words <= LONG_WORDS for s in rest):
+            for segment in rest:
+                segment.reason = segment.reason or Reason.RELATED
+
+
+_BULLETS = " >-–—•*[(|→►▶»■●▪+#_"
+_AFTER_HEADING = ":>-–—|•)]→»_"
 
 
 def _related(lines: list[list[Segment]], segments: list[Segment], first: int, words: Words) -> None:
@@ -271,6 +300,10 @@ def _beside(lines: list[list[Segment]], segments: list[Segment], first: int, las
             _drop_fragments(segments, [i for i in head if i not in titles])
         if not any(segments[i].prose for i in inside) and _mostly(segments, inside, _KNOWN):
             _drop_fragments(segments, inside)
+        # Above when it was published stands who wrote it, where the title stands above that.
+        for i in head[1:]:
+            if segments[i].reason is Reason.BYLINE and genres.is_writer(segments, i - 1):
+                segments[i - 1].reason = Reason.BYLINE
         # Under who wrote it and when stand the section and the views.
         signed = [i for i in head if segments[i].reason is Reason.BYLINE]
         if signed and not inside:
@@ -279,18 +312,19 @@ def _beside(lines: list[list[Segment]], segments: list[Segment], first: int, las
     # The article may be signed; from the first line that is not its own on, nothing is.
     ended = False
     for segment in segments[last + 1 :]:
-        if segment.reason in _ENDS:
+        if segment.reason in _ENDS or segment.reason is Reason.BESIDE:
             ended = True
         elif ended and segment.reason is None and segment.words <= 15:
             segment.reason = Reason.BESIDE
 
 
 def _titles(head: list[Segment]) -> set[int]:
-    """Where the article's title may stand: the last line left above the article, and each line
-    right above who wrote it and when."""
+    """Where the article's title may stand: the last line left above the article that is no mere
+    name, and each line right above who wrote it and when."""
     left = [i for i, segment in enumerate(head) if segment.reason is None]
     above = {i for i in left if i + 1 < len(head) and head[i + 1].reason is Reason.BYLINE}
-    return above | set(left[-1:])
+    long = [i for i in left if head[i].words >= _TITLE_WORDS]
+    return above | set((long or left)[-1:])
 
 
 def _mostly(segments: list[Segment], places: list[int], reasons: frozenset[Reason]) -> bool:

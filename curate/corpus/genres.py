@@ -13,7 +13,7 @@ from itertools import groupby
 
 from curate.corpus.language import Words
 from curate.corpus.records import Reason
-from curate.corpus.segments import SHORT_WORDS, Segment, is_dateline
+from curate.corpus.segments import SHORT_WORDS, Segment, is_byline, is_dateline
 
 _FEED_DATE = re.compile(
     r"^(?:(?:mon|tue|wed|thu|fri|sat|sun), )?\d{1,2} "
@@ -219,7 +219,8 @@ def _stamp(segments: list[Segment], i: int, words: Words, clock: bool = True) ->
     dated = bool(_DATE.search(folded)) or (bool(named) and bool(re.search(r"\d", folded)))
     if not dated or (clock and not _CLOCK.search(folded)):
         return ""
-    posted = words.posted.match(folded)
+    # "par Sam » 2 févr. 2019, 19:55" is how phpBB stamps a post
+    posted = words.posted.match(folded) or (" » " in folded and words.bylines.match(folded))
     if words.bylines.match(folded) and not posted:
         return ""
     left = re.sub(r"\d+|[^\w\s]", " ", _CLOCK.sub(" ", _DATE.sub(" ", folded))).split()
@@ -258,6 +259,50 @@ def _signatures(segments: list[Segment]) -> None:
             later.reason = Reason.BESIDE
 
 
+def is_writer(segments: list[Segment], i: int) -> bool:
+    """Whether a line is just a name, right under a longer line."""
+    name, above = segments[i], segments[i - 1] if i else None
+    return (
+        name.reason is None
+        and 2 <= name.words <= 4
+        and name.text.replace("’", "").replace("'", "").istitle()
+        and above is not None
+        and above.reason is None
+        and above.words >= 4
+    )
+
+
+def about_writers(segments: list[Segment], last: int, words: Words) -> None:
+    """Drop what says of the writer who they are: a sentence that begins with their name, right
+    under "Par …" or at the article's end."""
+    for i, segment in enumerate(segments):
+        match = words.bylines.match(segment.folded)
+        if segment.reason is not Reason.BYLINE and not _is_by(segment, words):
+            continue
+        # "Par Lina Saadi": without the word before, too
+        name = _name_in(segment, match.end() if match else 0).split()
+        own = tuple(" ".join(name[k:]) + " " for k in range(max(len(name) - 1, 0)))
+        if not own:
+            continue
+        for j, later in enumerate(segments):
+            said = later.text.startswith(own) and later.words > 5 and j != i
+            if said and later.reason is None and (0 < j - i <= 2 or j >= last > i):
+                later.reason = Reason.BESIDE
+
+
+def _is_by(segment: Segment, words: Words) -> bool:
+    return segment.words <= _STAMP_WORDS and is_byline(segment, words, True, True)
+
+
+_NAME = re.compile(r"[^\W\d_a-zß-ÿ][\w'’.-]+(?: (?:[^\W\d_a-zß-ÿ][\w'’.-]*|ag|ould|mint|ben|al))+")
+
+
+def _name_in(segment: Segment, after: int) -> str:
+    """The last stretch of capitalised words of a byline."""
+    found = _NAME.findall(segment.text, min(after, len(segment.text)))
+    return str(found[-1]) if found else ""
+
+
 _ABOVE = frozenset({Reason.MENU, Reason.URL, Reason.LANGUAGE})
 
 
@@ -267,7 +312,8 @@ def names(segments: list[Segment], first: int) -> None:
     menu = [
         i
         for i, s in enumerate(segments[: max(first, 0)])
-        if s.reason in _ABOVE or (s.reason is Reason.FORM and len(_BARS.findall(s.text)) > 1)
+        if (s.reason in _ABOVE and not _IN_YEAR.search(s.folded))
+        or (s.reason is Reason.FORM and len(_BARS.findall(s.text)) > 1)
     ]
     if not menu:
         return
@@ -283,3 +329,41 @@ def names(segments: list[Segment], first: int) -> None:
         segment = segments[i]
         if segment.words <= 6 and max(titles) >= 4 and max(titles) > segment.words:
             segment.reason = Reason.BESIDE
+
+
+def site_name(segments: list[Segment], first: int) -> None:
+    """Drop a short line above a longer title that the page's furniture repeats ("© 2021 Agence du
+    Fleuve", "Agence du Fleuve - Politique"), or that a menu parts from a title which is signed.
+
+    A letterhead in capitals is the text's own.
+    """
+    head = [i for i in range(max(first, 0)) if segments[i].reason is None]
+    if len(head) < 2 or any(segments[i].text.isupper() for i in head):
+        return
+    top = head[0]
+    name = segments[top]
+    if name.words > _SITE_WORDS or name.sentence or name.text[:1] in '«“"':
+        return
+    titles = [i for i in head[1:] if segments[i].words > max(name.words, 3)]
+    if not titles:
+        return
+    title = titles[0]
+    bare = _bare(name.folded.split(" (")[0])
+    furniture = [_bare(s.folded) for s in segments if s.reason in _SAID_AGAIN]
+    repeated = len(bare) > 4 and any(
+        f" {bare} " in f" {line} " and _bare(segments[title].folded) not in line
+        for line in furniture
+    )
+    between = {segments[i].reason for i in range(top + 1, title)}
+    signed_below = any(s.reason is Reason.BYLINE for s in segments[title + 1 : title + 4])
+    parted = bool(between & {Reason.MENU, Reason.RUBRIC, Reason.FORM}) and signed_below
+    if repeated or (parted and Reason.BYLINE not in between):
+        name.reason = Reason.BESIDE
+
+
+_SITE_WORDS = 6
+_SAID_AGAIN = frozenset({Reason.FORM, Reason.MENU, Reason.BYLINE, Reason.COMMENTS, Reason.BESIDE})
+
+
+def _bare(folded: str) -> str:
+    return " ".join(re.findall(r"\w+", folded))

@@ -26,12 +26,13 @@ _LISTS = (
     "rubrics",
     "commands",
     "credits",
+    "snapped",
     "senders",
     "speakers",
     "posted",
     "closings",
 )
-_LENT = ("forms", "buttons", "counters")
+_LENT = ("forms", "buttons", "counters", "related", "comments", "bylines")
 _NEVER = re.compile(r"(?!)")
 
 MIN_WORDS = 4
@@ -70,6 +71,7 @@ class Words:
     rubrics: re.Pattern[str] = _NEVER
     commands: re.Pattern[str] = _NEVER
     credits: re.Pattern[str] = _NEVER
+    snapped: re.Pattern[str] = _NEVER
     senders: re.Pattern[str] = _NEVER
     speakers: re.Pattern[str] = _NEVER
     posted: re.Pattern[str] = _NEVER

@@ -35,6 +35,8 @@ _BRACKETED = re.compile(r"^(?:\s*\[[^\[\]]{0,40}\]\s*)+$")
 # what a text browser makes of links and pictures: "[2]Home [3]News [4]Shop", "[IMG: x.jpg]"
 _NUMBERED = re.compile(r"^(?:\[\d{1,3}\] ?[^\[\]]{1,40}){3,}$")
 _EMBEDDED = re.compile(r"^\[(?:img|image|photo|video|inline|embed|iframe)\b[^\[\]]{0,80}\]$", re.I)
+_PICTURED = re.compile(r"!\[[^\[\]]{0,200}\]\([^()\s]{0,500}\)")
+_LINKED = re.compile(r"\[([^\[\]]{1,300})\]\([^()\s]{0,500}(?: \"[^\"]{0,200}\")?\)")
 _HOUR = re.compile(r"\[?\d{1,2} ?[h:] ?\d{2}\]?")
 _SLASH = re.compile(r" / ")
 _RATED = re.compile(r"(?:[\[(]\s?\d\s?[\])]\s*){3,}")
@@ -109,10 +111,37 @@ def _segments(text: str, number: int, start: int, end: int, words: Words) -> lis
         inner = piece.strip(OUTER)
         if inner:
             offset = start + position + piece.index(inner)
-            found.append(_segment(number, offset, inner, words))
+            at = _credit_at(inner, words)
+            found.append(_segment(number, offset, inner[:at].rstrip(OUTER), words))
+            if at < len(inner):
+                found.append(_segment(number, offset + at, inner[at:], words))
+                found[-1].reason = Reason.BYLINE
         position = high
-    _menu(found)
+    _menu([segment for segment in found if segment.reason is None])
     return found
+
+
+def _credit_at(text: str, words: Words) -> int:
+    """Where the photographer's credit begins that ends a caption: "The quay on Monday. Ph.: F.
+    Guindo"; the length of the text where there is none.  A "© Site" stays with its caption."""
+    if len(text) > _CAPTION_LENGTH:
+        return len(text)
+    for match in _CREDIT_STARTS.finditer(text):
+        at = match.start(1)
+        credit = text[at:].strip(" ()[]")
+        if len(WORD.findall(text[:at])) < _CAPTION_WORDS or not credit:
+            continue
+        snapped = words.snapped.match(fold(credit)) and is_credit(credit, words)
+        if len(WORD.findall(credit)) <= SHORT_WORDS and (snapped or _SHOUTED.match(credit)):
+            return at
+    return len(text)
+
+
+_CAPTION_LENGTH = 300
+_CAPTION_WORDS = 4
+_CREDIT_STARTS = re.compile(rf"(?:[.!?…»”\"]{_SPACE}{{1,2}}|{_SPACE}(?=[(\[]))(?=[(\[\w])()")
+# A photographer and an agency in capitals: "JEAN DUPONT POUR « LE MONDE »", "REUTERS/J. DOE"
+_SHOUTED = re.compile(r"^[A-ZÀ-Þ][A-ZÀ-Þ.'’-]+(?:[ /]+[A-ZÀ-Þ.'’«»\u00a0-]+)+$")
 
 
 def _segment(number: int, offset: int, text: str, words: Words) -> Segment:
@@ -196,7 +225,7 @@ def by_itself(segments: list[Segment], words: Words) -> None:
             segment.reason = Reason.FORM
         elif _EMBEDDED.match(segment.text):
             segment.reason = Reason.URL
-        elif _NUMBERED.match(segment.text) or _is_trail(segment, words):
+        elif _NUMBERED.match(segment.text) or _is_trail(segment, words) or _is_link(segment.text):
             segment.reason = Reason.MENU
         elif _BRACKETED.match(segment.text) and segment.words <= 8:
             # One in brackets may be said of a transcript: "[Jingle]".
@@ -206,6 +235,15 @@ def by_itself(segments: list[Segment], words: Words) -> None:
             segment.reason = Reason.BYLINE
         elif _is_form(segment, words):
             segment.reason = Reason.FORM
+
+
+def _is_link(text: str) -> bool:
+    """Whether most words of a line in Markdown are links; a heading may be one as a whole."""
+    if "](" not in text or text.startswith("#"):
+        return False
+    text = _PICTURED.sub(" ", text)
+    said = len(WORD.findall(_LINKED.sub(r" \1 ", text)))
+    return 2 * len(WORD.findall(_LINKED.sub(" ", text))) < said
 
 
 def _is_trail(segment: Segment, words: Words) -> bool:
@@ -271,14 +309,19 @@ def is_dateline(folded: str, words: Words) -> bool:
     """Whether nothing but a date, a time and the words around them stands there."""
     left = re.sub(r"\d+|[^\w\s]", " ", words.counters.sub(" ", folded))
     tokens = left.split()
-    if len(tokens) > DATELINE_WORDS or not NUMBER.search(folded):
+    if len(tokens) > DATELINE_WORDS or not NUMBER.search(folded) or _ROW_ENDS.search(folded):
         return False
     months = sum(bool(words.months.fullmatch(token)) for token in tokens)
     dated = months or re.search(r"\b\d{1,4}\s?[-/.]\s?\d{1,2}\s?[-/.]\s?\d{1,4}\b", folded)
+    dated = dated or (len(tokens) > 1 and re.search(r"\b\d\d?:\d\d\b", folded))  # "Hier, à 21:14"
     return bool(dated) and all(
         words.months.fullmatch(t) or words.days.fullmatch(t) or words.datewords.fullmatch(t)
         for t in tokens
     )
+
+
+# a table's row: "12-18 août 46 3"
+_ROW_ENDS = re.compile(r"[a-z] \d{1,3} \d{1,3}$")
 
 
 def is_byline(segment: Segment, words: Words, edge: bool, head: bool = False) -> bool:
@@ -287,6 +330,8 @@ def is_byline(segment: Segment, words: Words, edge: bool, head: bool = False) ->
     if _is_credit(segment, words) or _in_parts(segment, folded, words, edge):
         return True
     if segment.words <= SHORT_WORDS and not segment.sentence and words.senders.search(folded):
+        return True
+    if _is_date_and_name(segment, folded, words):
         return True
     place = _PLACED.match(segment.text)
     if head and place and is_dateline(fold(segment.text[place.end() :]), words):
@@ -308,6 +353,27 @@ def is_byline(segment: Segment, words: Words, edge: bool, head: bool = False) ->
     if not rest and folded.endswith(":"):
         return True
     return edge and not segment.sentence and len(rest.split()) <= 7
+
+
+def _is_date_and_name(segment: Segment, folded: str, words: Words) -> bool:
+    """ "Lundi 8 avril 2024, par Hajer Zouaghi": when, by whom, and perhaps for what section."""
+    if segment.words > DATELINE_WORDS:
+        return False
+    for match in _BY_AFTER.finditer(folded):
+        by = words.bylines.match(folded[match.end() :])
+        if by and is_dateline(folded[: match.start()], words):
+            names = segment.text[len(segment.text) - len(folded) + match.end() + by.end() :].split()
+            return 0 < len(names) <= 5 and all(name[:1].isupper() for name in names[-2:])
+    return False
+
+
+_BY_AFTER = re.compile(r",? (?=[^\W\d])")
+
+
+def is_named_below(above: Segment, segment: Segment) -> bool:
+    """Whether a name stands under what announces it: "Par :", then "Lina Saadi"."""
+    announced = above.reason is Reason.BYLINE and above.words <= 2 and above.text.endswith(":")
+    return announced and 1 < segment.words <= 4 and segment.text.istitle()
 
 
 # "Par Lina Saadi, chercheuse à l'Institut": who, comma, what they are; no verb has room there
@@ -342,10 +408,12 @@ def _is_dated(part: str, words: Words) -> bool:
 
 
 def _is_credit(segment: Segment, words: Words) -> bool:
+    return segment.words <= SHORT_WORDS and is_credit(segment.text, words)
+
+
+def is_credit(text: str, words: Words) -> bool:
     """Whether a short line says whose picture it is: "Photo : AFP", "Reuters/J. Doe"."""
-    text = segment.text.strip(" ()[]")
-    if segment.words > SHORT_WORDS:
-        return False
+    text = text.strip(" ()[]")
     if _AGENCY.match(text):
         return True
     match = words.credits.match(fold(text))
