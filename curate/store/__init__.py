@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -119,15 +119,22 @@ class Store:
         Raises WorkspaceError where there is none or its version differs (and says what to do),
         ConfigurationError for a wrong address, DiskError where the file cannot be used.
         """
-        engine = _engine.open_engine(url)
-        _engine.check_version(engine)
-        return cls(engine)
+        return cls._when(_engine.check_version, url)
 
     @classmethod
     def create(cls, url: str) -> Store:
         """Create the store, or bring an older one to this version."""
+        return cls._when(_engine.create_all, url)
+
+    @classmethod
+    def _when(cls, holds: Callable[[Engine], None], url: str) -> Store:
+        """The store at ``url`` once ``holds`` has passed it; no connection is left where not."""
         engine = _engine.open_engine(url)
-        _engine.create_all(engine)
+        try:
+            holds(engine)
+        except BaseException:
+            engine.dispose()
+            raise
         return cls(engine)
 
     @property

@@ -144,7 +144,11 @@ def check_version(engine: Engine) -> None:
             f"the store is at version {version}, this curate needs {HEAD}; "
             "run `curate db backup FILE`, then `curate db upgrade`"
         )
-    raise WorkspaceError(
+    raise _newer(version)
+
+
+def _newer(version: str) -> WorkspaceError:
+    return WorkspaceError(
         f"the store is at version {version}, newer than the {HEAD} this curate knows; "
         "install a newer curate"
     )
@@ -225,11 +229,14 @@ def integrity(connection: Connection) -> list[str]:
 def create_all(engine: Engine) -> None:
     """Bring an empty database, or one with an older store, to this version.
 
-    Raises WorkspaceError for a database that holds something else.
+    Raises WorkspaceError for a database that holds something else, or a newer store.
     """
     from curate.store.migrations import upgrade
 
-    if version_of(engine) is None and not is_empty(engine):
+    version = version_of(engine)
+    if version is not None and version > HEAD:
+        raise _newer(version)
+    if version is None and not is_empty(engine):
         raise WorkspaceError(
             "the database holds tables that are not curate's; name an empty database in "
             "CURATE_DATABASE_URL"

@@ -191,6 +191,25 @@ def test_a_migration_is_never_changed_after_a_store_was_made_by_it() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("version", "advice"), [("0000", "db backup FILE`, then `curate db upgrade"), ("0999", "newer")]
+)
+def test_another_version_is_told_what_to_do_and_left_alone(
+    database_url: str, version: str, advice: str
+) -> None:
+    """An older store waits for a backup and an upgrade; a newer one is no upgrade's business."""
+    with Store.create(database_url) as store, store.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
+    with pytest.raises(WorkspaceError, match=advice):
+        Store.open(database_url)
+    if version > HEAD:
+        with pytest.raises(WorkspaceError, match=advice):
+            Store.create(database_url)
+    engine = open_engine(database_url)
+    assert version_of(engine) == version
+    engine.dispose()
+
+
 def test_a_store_that_lacks_a_column_is_named_and_no_riddle(database_url: str) -> None:
     """`db check` says which; a command that meets it says to run `db check`."""
     with Store.create(database_url) as store:
