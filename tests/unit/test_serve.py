@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -371,6 +372,58 @@ def test_answers_are_not_held_back_by_the_network(bell: Bell) -> None:
             waited.append(time.perf_counter() - began)
         assert min(waited) < 0.035
     assert bell.woken == 20
+
+
+def test_a_model_at_work_does_not_hold_a_webhook_back(
+    bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While serving, Python's lock changes hands fast, and afterwards as before: most wake-ups are
+    answered within 50 ms beside a prediction that never leaves Python."""
+    held = []
+
+    class Seen:
+        caught = 15
+
+        def run(self, sockets: list[socket.socket]) -> None:
+            held.append(sys.getswitchinterval())
+
+    before = sys.getswitchinterval()
+    monkeypatch.setattr(server, "make_server", lambda app, on_ready: Seen())
+    with server.listen("127.0.0.1", 0) as listening:
+        assert server.run(make_app(bell, Metrics()), listening, lambda: None) == 15
+    assert held[0] == pytest.approx(server.TURN_SECONDS)
+    assert sys.getswitchinterval() == before
+    monkeypatch.undo()
+
+    ended = threading.Event()
+
+    def busy(question: Question) -> list[list[dict[str, Any]]]:
+        while not ended.is_set():
+            sum(range(1000))
+        return [[]]
+
+    monkeypatch.setattr(bell, "predict", busy)
+    sys.setswitchinterval(server.TURN_SECONDS)
+    try:
+        with running(bell) as address, httpx.Client(trust_env=False) as client:
+            url = f"http://{address[0]}:{address[1]}"
+            asking = threading.Thread(
+                target=httpx.post,
+                args=(f"{url}/predict",),
+                kwargs={"json": {"tasks": [task()]}, "trust_env": False, "timeout": 30},
+            )
+            asking.start()
+            waited = []
+            for _ in range(21):
+                began = time.perf_counter()
+                client.post(f"{url}/webhook", json={"action": "ANNOTATION_CREATED"})
+                waited.append(time.perf_counter() - began)
+            ended.set()
+            asking.join(10)
+    finally:
+        ended.set()
+        sys.setswitchinterval(before)
+    assert sorted(waited)[10] < 0.05
 
 
 def test_a_port_or_address_that_cannot_be_had_is_said() -> None:
