@@ -25,7 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curate.flows.demo import Person, enter_recorded  # noqa: E402
+from curate.flows.demo import Person, enter_decisions, enter_recorded  # noqa: E402
 from curate.flows.init import Choices, init  # noqa: E402
 from curate.flows.reporter import Silent  # noqa: E402
 from curate.labelstudio.client import LabelStudio  # noqa: E402
@@ -125,6 +125,13 @@ class Workspace:
                 invite(client, email, password)
                 person = Person(email, password, SAMPLE / f"{name}.jsonl")
                 enter_recorded(person, store, client, schema, PROJECT, Silent())
+
+    def decide(self) -> None:
+        """The curator's recorded decisions, in the review project."""
+        schema = read_schema(self.folder / "label_configs" / "sahel.yaml")
+        url = sqlite_url(self.folder / ".curate" / "store.db")
+        with Store.open(url) as store, self.client() as client:
+            enter_decisions(SAMPLE / "decisions.jsonl", store, client, schema, PROJECT, Silent())
 
     def first_task(self, title: str, *words: str) -> tuple[int, int, list[Any]]:
         """The project, the task whose text holds the words (else the first), and all tasks."""
@@ -247,7 +254,7 @@ def take(workspace: Workspace, playwright: Any) -> None:
         folder,
         schema,
         sqlite_url(folder / ".curate" / "store.db"),
-        Choices("sahel", "fr", PROJECT, pinned="first", first="annotator-1"),
+        Choices("sahel", "fr", PROJECT),
         [schema.with_name("guidelines.md")],
     )
     run: Callable[..., None] = workspace.curate
@@ -263,6 +270,12 @@ def take(workspace: Workspace, playwright: Any) -> None:
     camera.task("task", project, task)
     workspace.annotate()
     run("pull")
+    run("review push")
+    review, _, tasks = workspace.first_task(f"{PROJECT} review")
+    shortest = min(tasks, key=lambda one: len(str(one["data"])))
+    camera.task("review", review, int(shortest["id"]))
+    workspace.decide()
+    run("review pull")
     built = workspace.on_a_screen("gold build")
     run("train --gold latest")
     run("evaluate sahel@1 --gold latest --split test --output evaluation")
@@ -278,12 +291,6 @@ def take(workspace: Workspace, playwright: Any) -> None:
         "curate",
         [("gold build", built), ("status", workspace.on_a_screen("status"))],
     )
-    # without a pinned rule, a curator decides what the two do not agree on
-    run("review push", CURATE_CONSENSUS_PINNED="")
-    review, _, tasks = workspace.first_task(f"{PROJECT} review")
-    differing = [t for t in tasks if "Aucun désaccord" not in str(t["data"])] or tasks
-    shortest = min(differing, key=lambda one: len(str(one["data"])))
-    camera.task("review", review, int(shortest["id"]))
     browser.close()
 
 
