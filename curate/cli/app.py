@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from functools import cache
 from pathlib import Path
@@ -99,6 +100,8 @@ def run(arguments: list[str] | None = None) -> int:
 def main() -> None:
     """The console script."""
     prepare_streams()
+    # A command that is asked to end clears up after itself as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run())
 
 

@@ -103,12 +103,13 @@ class Context:
     def models(self) -> Path:
         return self.workspace / "models"
 
-    def judge(self, said: str | None = None) -> str:
-        """The model that judges, as said with the command or set in curate.toml; empty: none."""
+    def judge(self, reference: str | None, said: str | None = None) -> str:
+        """The model that judges what ``reference`` finds, as said with the command or set in
+        curate.toml; empty: none."""
         from curate.extractors.registry import judge_named
 
         setting, toml = self.settings.models.judge, self.workspace / "curate.toml"
-        return judge_named(said, setting, self.models, toml)
+        return judge_named(said, setting, self.models, toml, reference)
 
     @property
     def gazetteers(self) -> Path:

@@ -12,6 +12,7 @@ from curate.errors import DataError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from curate.extractors.interface import Below
     from curate.flows.bulk import Bulk
     from curate.flows.preannotate import Preannotated
 
@@ -112,7 +113,7 @@ def preannotate(
     if judge and model is not None and BETWEEN in model:
         raise UsageError(f"--model {model!r} names its judge; leave --judge out")
     chose = model is not None or bool(judge)
-    judge = context.judge(judge)
+    judge = context.judge(model, judge)
     if judge:
         model = judged(model, judge, context.models)
     extractor = resolve(model, schema=schema, models=context.models)
@@ -177,7 +178,7 @@ def _table(console: Console, result: Preannotated, min_score: float | None) -> N
         f"(of {result.documents}); {result.entities} entities, {result.relations} relations",
         markup=False,
     )
-    _below(console, result.below_score, min_score)
+    _below(console, result.below, min_score)
 
 
 def _bulk_table(console: Console, done: Bulk, min_score: float | None) -> None:
@@ -189,14 +190,17 @@ def _bulk_table(console: Console, done: Bulk, min_score: float | None) -> None:
     )
     if done.refused:
         console.print(f"passed over: {done.refused} bad records", markup=False)
-    _below(console, done.below_score, min_score)
+    _below(console, done.below, min_score)
 
 
-def _below(console: Console, count: int, min_score: float | None) -> None:
+def _below(console: Console, below: Below, min_score: float | None) -> None:
+    """What the least score costs: a right item left out is one to add, a wrong one is spared."""
     if min_score is not None:
+        owed, spared = below.right, below.items - below.right
         console.print(
-            f"left out below {min_score:g}: {count} items; each right one among them is an edit "
-            "that annotators now owe",
+            f"left out below {min_score:g}: {below.items} items; by their scores about {owed} of "
+            f"them are right: annotators owe these and are spared removing {spared}, in all "
+            f"{abs(owed - spared)} edits {'more' if owed >= spared else 'fewer'}",
             markup=False,
         )
 

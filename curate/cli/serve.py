@@ -117,7 +117,7 @@ def serve(
     schema, store, models = context.schema, context.store, context.models
 
     def load() -> Extractor:
-        judge = context.judge()
+        judge = context.judge(model)
         named = judged(model, judge, models) if judge else model
         return resolve(named, schema=schema, models=models)
 

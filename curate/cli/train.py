@@ -10,6 +10,8 @@ import typer
 from curate.cli.common import JsonOption, TerminalReporter, context_of, emit, show
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from curate.extractors.models import Card
@@ -218,9 +220,12 @@ def show_(
         console.print(f"digest {card.digest}", markup=False)
         console.print(
             f"learned from {card.release.get('name')}: "
-            + ", ".join(f"{name} {n}" for name, n in (card.counts.get("documents") or {}).items()),
+            + ", ".join(f"{name} {n}" for name, n in (card.counts.get("documents") or {}).items())
+            + f"; its digest {card.release.get('digest')}",
             markup=False,
+            soft_wrap=True,
         )
+        console.print(f"settings: {_settings(card.settings)}", markup=False, soft_wrap=True)
         console.print(
             f"looks at that test split: {card.looks} when it was trained, {found.looks} by now",
             markup=False,
@@ -323,6 +328,19 @@ def _promotion(console: Console, result: Promotion) -> None:
 def _difference(found: Difference) -> str:
     between = "" if found.ci is None else f" [{found.ci[0]:+.3f}, {found.ci[1]:+.3f}]"
     return "n/a" if found.difference is None else f"{found.difference:+.3f}{between}"
+
+
+def _settings(used: Mapping[str, Any]) -> str:
+    """The settings as one line; what was not set is what the component's own default says."""
+    plain = {k: v for k, v in used.items() if not isinstance(v, dict)}
+    stacked, config = used.get("stack") or {}, used.get("config") or {}
+    if stacked:
+        plain["stack"] = f"{stacked.get('name')}@{stacked.get('version')}"
+    if config:
+        plain["config"] = f"{config.get('file')} ({str(config.get('sha256'))[:12]})"
+    told = [f"{k} {'none' if v == '' else v}" for k, v in plain.items() if v is not None]
+    versions = [f"{k} {v}" for k, v in (used.get("versions") or {}).items()]
+    return ", ".join(told) + ("; " + ", ".join(versions) if versions else "")
 
 
 def _labels(console: Console, card: Card) -> None:

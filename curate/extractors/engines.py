@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from curate.errors import ConfigurationError, CurateError, UsageError
-from curate.extractors.interface import Extractor, Misfits, answers, least
+from curate.extractors.interface import NOTHING_LEFT, Below, Extractor, Misfits, answers, least
 from curate.model import Annotation, Document, Entity, Relation, Source
 from curate.schema import LabelSchema
 
@@ -99,7 +99,7 @@ class Answered:
     partition: Partition
     rows: tuple[Row, ...]
     misfits: dict[str, int] = field(default_factory=dict)
-    below: int = 0
+    below: Below = NOTHING_LEFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +141,12 @@ def read(
     """
     misfits = Misfits()
     rows: dict[str, Row] = {}
-    below = 0
+    below = Below()
     try:
         for annotation in answers(extractor, partition.documents, job.schema, misfits):
             if job.min_score is not None:
                 kept = least(annotation, job.min_score)
-                below += len(annotation.entities) - len(kept.entities)
-                below += len(annotation.relations) - len(kept.relations)
+                below = below.plus(Below.between(annotation, kept))
                 annotation = kept
             rows[annotation.document_id] = Row.of(annotation)
             if advance is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from curate.errors import DataError
 from curate.model import Annotation, Document, Entity, Relation, Source
@@ -157,3 +157,35 @@ def least(annotation: Annotation, min_score: float) -> Annotation:
         annotation.source,
         [chain for chain in chains if len(chain) > 1],
     )
+
+
+class Below(NamedTuple):
+    """What a least score left out: ``items``, and the sum of their scores in ten-thousandths.
+
+    Where scores are calibrated, the sum is how many of the items are right: edits that annotators
+    owe now, against those that they are spared.  Whole numbers, since the order of partitions must
+    not show.
+    """
+
+    items: int = 0
+    worth: int = 0
+
+    @classmethod
+    def between(cls, annotation: Annotation, kept: Annotation) -> Below:
+        """What of the annotation is not in what :func:`least` kept of it."""
+        entities = {e.key for e in annotation.entities} - {e.key for e in kept.entities}
+        left = {r.key for r in kept.relations}
+        scores = [e.score for e in annotation.entities if e.key in entities]
+        scores += [r.score for r in annotation.relations if r.key not in left]
+        return cls(len(scores), sum(round(10_000 * (score or 0.0)) for score in scores))
+
+    def plus(self, other: Below) -> Below:
+        return Below(self.items + other.items, self.worth + other.worth)
+
+    @property
+    def right(self) -> int:
+        """How many are right, if their scores are true."""
+        return (self.worth + 5_000) // 10_000
+
+
+NOTHING_LEFT = Below()

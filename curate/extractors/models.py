@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ CARD = "model.json"
 ALIASES = "aliases.json"
 PROMOTIONS = "promotions.jsonl"
 CHAMPION = "champion"
+LEFT_BEHIND = 600.0
+"""Seconds without a change after which a half-written folder belongs to nobody."""
 _NAME = re.compile(r"[^\W_][\w.+-]{0,99}")
 
 
@@ -224,6 +227,18 @@ def write_card(folder: Path, card: Card) -> None:
     text = json.dumps(card.as_dict(), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
     canonical_json(card.as_dict())  # raises for NaN, which no reader would take
     (folder / CARD).write_text(text, encoding="utf-8")
+
+
+def sweep(models: Path) -> None:
+    """Remove what a killed process left half-written: a folder that has not changed for ten
+    minutes, since publishing takes seconds, whoever wrote it."""
+    for folder in models.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            newest = max(
+                (path.stat().st_mtime for path in (folder, *folder.rglob("*"))), default=0.0
+            )
+            if folder.is_dir() and time.time() - newest > LEFT_BEHIND:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -107,21 +107,25 @@ def judged(reference: str | None, judge: str, models: Path) -> str:
     return f"{asked}{BETWEEN}{pipeline_folder(judge, models).absolute()}"
 
 
-def judge_named(judge: str | None, setting: str, models: Path, toml: Path) -> str:
-    """The model that judges: what was said with the command, else the setting; empty: none.
+def judge_named(
+    judge: str | None, setting: str, models: Path, toml: Path, reference: str | None = None
+) -> str:
+    """The model that judges what ``reference`` (None: the champion) finds: what was said with the
+    command, else the setting; empty: none.
 
-    The setting may be the champion's alias before there is a champion: then nobody judges.  Raises
-    ConfigurationError where the setting names no model.
+    By the setting nobody judges itself, and nobody judges where it is the champion's alias and
+    there is no champion yet.  Raises ConfigurationError where the setting names no model.
     """
     if judge is not None or not setting:
         return judge or ""
     if setting == _models.CHAMPION and setting not in _models.aliases(models):
         return ""
     try:
-        pipeline_folder(setting, models)
+        place = pipeline_folder(setting, models)
     except ConfigurationError as error:
         raise ConfigurationError(f"models.judge: {error.message}", path=toml) from None
-    return setting
+    own = _models.find(models, _models.CHAMPION if reference is None else reference)
+    return "" if own is not None and own[0] == place else setting
 
 
 def _known(models: Path | None) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import ConfigurationError
-from curate.extractors.models import digest_of_folder
+from curate.extractors.models import CARD, Card, digest_of_folder, read_card
 from curate.extractors.trust import check, check_config
 from curate.gold.formats.spacy import SPAN_GROUP, USER_DATA
 from curate.model import Annotation, Document, Entity, Relation, Source
@@ -106,12 +106,27 @@ def load_pipeline(folder: Path) -> Any:
     register()
     try:
         return spacy.load(folder)
-    except Exception as error:  # a damaged or foreign pipeline raises anything
+    except Exception as error:  # a damaged, older or foreign pipeline raises anything
+        if (folder / CARD).is_file():
+            raise ConfigurationError(_older(read_card(folder), error), path=folder) from None
         raise ConfigurationError(
             f"spaCy cannot load this pipeline ({type(error).__name__}); was it made by another "
             "version, or is a package missing?",
             path=folder,
         ) from None
+
+
+def _older(card: Card, error: Exception) -> str:
+    """A model of ours whose files are whole and that does not load: another version wrote it."""
+    from importlib.metadata import version
+
+    made = (card.settings.get("versions") or {}) if isinstance(card.settings, dict) else {}
+    by = f"curate {made.get('curate', '(unknown)')} and spaCy {made.get('spacy', '(unknown)')}"
+    return (
+        f"{card.reference}, trained by {by}, cannot be loaded by this curate {version('curate')} "
+        f"with spaCy {version('spacy')} ({type(error).__name__}); train it again with the same "
+        f"settings: `curate train --from {card.reference}`"
+    )
 
 
 def annotation_of_doc(doc: Any, document_id: str, source: Source) -> Annotation:

@@ -123,6 +123,15 @@ def tune(
     return Tuning(chosen, "dev" if large_enough(dev) else f"{FOLDS} folds of train", tuple(tried))
 
 
+def tries(settings: TrainSettings, related: bool) -> list[tuple[str, int]]:
+    """How many settings of each part :func:`tune` tries, with relations in train or without."""
+    return [
+        (part, 1 + sum(any(getattr(settings, k) != v for k, v in one.items()) for one in grid))
+        for part, grid in GRIDS.items()
+        if related or part == "entities"
+    ]
+
+
 _Fold = tuple[list["GoldDocument"], list["GoldDocument"]]
 
 

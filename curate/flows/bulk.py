@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from curate.corpus.urls import documents as documents_at
 from curate.errors import CurateError, DataError
 from curate.extractors.engines import Engine, Job, Lost, Partition
-from curate.extractors.interface import Extractor
+from curate.extractors.interface import NOTHING_LEFT, Below, Extractor
 from curate.extractors.parquet import PredictionFolder, digest_of_partition
 from curate.flows.preannotate import Tally, choose_run, identity, keep
 from curate.model import Document, Source
@@ -60,7 +60,7 @@ class Bulk:
     digest: str
     per_label: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
-    below_score: int = 0
+    below: Below = NOTHING_LEFT
     passed_over: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
@@ -84,12 +84,13 @@ class Bulk:
                 "unknown",
                 "doubled",
                 "digest",
-                "below_score",
             )
         }
         return {
             "model": model,
             **plain,
+            "below_score": self.below.items,
+            "below_score_right": self.below.right,
             "per_label": dict(self.per_label),
             "left_out": dict(self.left_out),
             "passed_over": list(self.passed_over),
@@ -318,7 +319,7 @@ def _told(
         digest=digest,
         per_label=dict(sorted(tally.labels.items())),
         left_out=dict(sorted(tally.misfits.counts.items())),
-        below_score=tally.below,
+        below=tally.below,
         passed_over=tuple(coming.refused),
         lost=tuple(tally.lost),
     )

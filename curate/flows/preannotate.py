@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from curate.extractors.engines import Answered, Engine, InProcess, Job, Lost, Partition
-from curate.extractors.interface import Extractor, Misfits, pruned, source_of
+from curate.extractors.interface import NOTHING_LEFT, Below, Extractor, Misfits, pruned, source_of
 from curate.model import Annotation, Source
 from curate.schema import LabelSchema
 
@@ -35,7 +35,7 @@ class Preannotated:
     relations: int = 0
     per_label: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
-    below_score: int = 0
+    below: Below = NOTHING_LEFT
     lost: tuple[str, ...] = ()
     """Partitions that ended every worker they were given to, with the documents they hold."""
 
@@ -53,7 +53,8 @@ class Preannotated:
             "relations": self.relations,
             "per_label": dict(self.per_label),
             "left_out": dict(self.left_out),
-            "below_score": self.below_score,
+            "below_score": self.below.items,
+            "below_score_right": self.below.right,
             "lost": list(self.lost),
         }
 
@@ -63,7 +64,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.labels: Counter[str] = Counter()
-        self.documents = self.entities = self.relations = self.below = 0
+        self.documents = self.entities = self.relations = 0
+        self.below = Below()
         self.misfits = Misfits()
         self.lost: list[str] = []
 
@@ -74,7 +76,7 @@ class Tally:
             self.entities += len(row.entities)
             self.relations += len(row.relations)
         self.documents += len(answered.rows)
-        self.below += answered.below
+        self.below = self.below.plus(answered.below)
         for reason, count in answered.misfits.items():
             self.misfits.counts[reason] = self.misfits.counts.get(reason, 0) + count
 
@@ -154,7 +156,7 @@ def preannotate(
         relations=tally.relations,
         per_label=dict(sorted(tally.labels.items())),
         left_out=dict(sorted(tally.misfits.counts.items())),
-        below_score=tally.below,
+        below=tally.below,
         lost=tuple(tally.lost),
     )
 

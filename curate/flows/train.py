@@ -23,8 +23,9 @@ from curate.extractors.train import (
     predict,
     recipe,
 )
-from curate.extractors.tuning import tune
+from curate.extractors.tuning import tries, tune
 from curate.flows.looks import looks_at
+from curate.flows.train_steps import SCORES, Steps, planned
 from curate.interchange import read
 from curate.model import Source
 from curate.schema import LabelSchema, check_fit
@@ -218,15 +219,13 @@ def _train(
         + (f", {len(splits['dev'])} for dev" if splits["dev"] else "")
     )
     models.mkdir(parents=True, exist_ok=True)
+    _models.sweep(models)
+    plan = [] if by_spacy else _plan(splits, chosen)
     with (
         tempfile.TemporaryDirectory(prefix="curate-train-") as work,
-        reporter.progress("train", None if by_spacy else 5 + 9 * chosen.tune) as advance,
+        reporter.progress("train", sum(share for _, share in plan) or None) as advance,
     ):
-
-        def tick(what: str) -> None:
-            advance()
-            reporter.step(f"  {what}")
-
+        tick = Steps(plan, reporter.step, advance)
         tuned = None
         if chosen.tune and not by_spacy:
             tuned = tune(splits["train"], splits["dev"], schema, chosen, tick=tick, aids=aids)
@@ -240,6 +239,8 @@ def _train(
             work=Path(work),
             aids=aids,
         )
+        if not by_spacy:
+            tick(SCORES)
         version = _models.next_version(models, name)
         source = Source.model(name, version)
         scores = {
@@ -275,6 +276,22 @@ def _train(
             )
             _models.write_card(folder, card)
     return Trained(models / f"{name}-{version}", card)
+
+
+def _plan(
+    splits: Mapping[str, Sequence[GoldDocument]], chosen: TrainSettings
+) -> list[tuple[str, int]]:
+    from curate.extractors.crf_ner import FEW
+
+    train = splits["train"]
+    related = any(gold.annotation.relations for gold in train)
+    return planned(
+        dev=bool(splits["dev"]),
+        few=len(train) <= FEW,
+        relations=related,
+        clusters=chosen.clusters != 0,
+        tuned=tries(chosen, related) if chosen.tune else (),
+    )
 
 
 def _judged(splits: Mapping[str, Sequence[GoldDocument]], schema: LabelSchema) -> list[str]:

@@ -60,12 +60,15 @@ def test_the_judge_tells_right_from_wrong(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_judge_of_the_settings_judges_every_run_unless_told_otherwise(tmp_path: Path) -> None:
     """`judge` in curate.toml is taken where the command names none; an empty one, and a champion
-    that is yet to come, mean no judge; a model that is not there is named with the file."""
+    that is yet to come, mean no judge; nobody judges itself unasked; a model that is not there is
+    named with the file."""
     write(tmp_path / "gold.jsonl", documents("t" * 14))
     models, toml = tmp_path / "models", tmp_path / "curate.toml"
     gold = open_gold(str(tmp_path / "gold.jsonl"))
     flow.train(gold, SCHEMA, models, Silent(), settings=TrainSettings(clusters=0))
     assert judge_named(None, "tiny", models, toml) == "tiny"
+    assert judge_named(None, "tiny", models, toml, "tiny@1") == ""
+    assert judge_named("tiny", "", models, toml, "tiny@1") == "tiny"
     assert judge_named("tiny@1", "champion", models, toml) == "tiny@1"
     assert judge_named("", "tiny", models, toml) == judge_named(None, "", models, toml) == ""
     assert judge_named(None, "champion", models, toml) == ""
@@ -76,6 +79,8 @@ def test_the_judge_of_the_settings_judges_every_run_unless_told_otherwise(tmp_pa
     mark = mark_of(models, "bootstrap", "champion")
     before = mark()
     set_alias(models, "champion", "tiny@1", {})
+    assert judge_named(None, "tiny", models, toml) == ""
+    assert judge_named(None, "champion", models, toml, "bootstrap") == "champion"
     assert before != mark() == mark_of(models, "bootstrap", "tiny")()
     assert mark_of(models, "bootstrap")() is None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from curate.errors import ConfigurationError, DataError
-from curate.extractors.interface import answers, least
+from curate.extractors.interface import Below, answers, least
 from curate.extractors.registry import resolve
 from curate.flows import preannotate as flow
 from curate.flows.reporter import Silent
@@ -99,6 +99,19 @@ def test_min_score_drops_items_and_what_hangs_on_them() -> None:
     kept = least(annotation, 0.5)
     assert {e.label for e in kept.entities} == {"A", "Z"}
     assert not kept.relations
+
+
+def test_min_score_says_how_much_of_what_it_leaves_out_is_right() -> None:
+    """The scores of what is left out add up, a relation's too, in whatever order."""
+    a, b, c = (Entity(i, i + 1, "A", score) for i, score in enumerate((0.9, 0.4, 0.3)))
+    relation = Relation(a, b, "r", 0.85)
+    annotation = Annotation.of("d", [a, b, c], [relation], Source.model("m"))
+    below = Below.between(annotation, least(annotation, 0.5))
+    assert below == Below(3, 4000 + 3000 + 8500)
+    assert below.right == 2
+    other = Below(1, 9)
+    assert below.plus(other) == other.plus(below) == Below(4, 15509)
+    assert Below.between(annotation, annotation) == Below()
 
 
 def test_pruned_answers_are_another_run_than_the_models_own(store: Store) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from curate.errors import DataError, UsageError
+from curate.errors import ConfigurationError, DataError, UsageError
 from curate.extractors import models
 from curate.extractors.interface import answers
 from curate.extractors.registry import resolve
@@ -18,6 +20,7 @@ from curate.extractors.train import TrainSettings
 from curate.flows import train as flow
 from curate.flows.models import list_models, promote, show_model
 from curate.flows.reporter import Silent
+from curate.flows.train_steps import Steps, planned
 from curate.gold.opening import open_gold
 from curate.interchange import write
 from curate.model import Annotation, Document, Entity, Relation, Source
@@ -176,6 +179,55 @@ def test_an_interrupted_training_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         run(gold, tmp_path / "models")
     assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_what_a_killed_training_left_is_removed_by_the_next(gold: Path, tmp_path: Path) -> None:
+    """A half-written folder is no model while it stands; once it is old, it goes.  One that is
+    being written stays."""
+    place = tmp_path / "models"
+    for name in (".tiny-1.11.tmp", ".tiny-2.12.tmp"):
+        (place / name).mkdir(parents=True)
+        (place / name / "config.cfg").write_text("")
+    old = time.time() - 3600
+    os.utime(place / ".tiny-1.11.tmp" / "config.cfg", (old, old))
+    os.utime(place / ".tiny-1.11.tmp", (old, old))
+    done = run(gold, place)
+    assert done.card.reference == "tiny@1"
+    assert sorted(path.name for path in place.iterdir()) == [".tiny-2.12.tmp", "tiny-1"]
+
+
+def test_a_model_of_an_earlier_version_is_named_with_how_to_make_it_anew(
+    gold: Path, tmp_path: Path
+) -> None:
+    """Its files are what its card says, and this version cannot read them."""
+    folder = run(gold, tmp_path / "models").folder
+    config = (folder / "config.cfg").read_text()
+    (folder / "config.cfg").write_text(config.replace("swaps = 1", "swaps = 1\nformer = 2"))
+    card = json.loads((folder / "model.json").read_text())
+    card["settings"]["versions"]["curate"] = "0.0.9"
+    card["digest"] = models.digest_of_folder(folder)
+    (folder / "model.json").write_text(json.dumps(card))
+    with pytest.raises(ConfigurationError) as error:
+        _ = Pipeline(folder).nlp
+    assert "tiny@1, trained by curate 0.0.9" in str(error.value)
+    assert "`curate train --from tiny@1`" in str(error.value)
+
+
+def test_steps_tell_the_time_that_is_left() -> None:
+    """By the share of what is done; a planned step that did not come costs nothing, and the bar
+    ends full."""
+    plan = planned(dev=True, few=False, relations=True, clusters=True, tuned=[("entities", 2)])
+    assert [name for name, _ in plan][:3] == ["tuning entities", "tuning entities", "word clusters"]
+    said: list[str] = []
+    gone: list[int] = []
+    clock = iter(range(0, 1000, 10))
+    steps = Steps(
+        [("a", 10), ("b", 99), ("c", 20), ("d", 10)], said.append, gone.append, lambda: next(clock)
+    )
+    for what in ("a: one", "c", "d", "unforeseen"):
+        steps(what)
+    assert said == ["  a: one", "  c; about 30 s left", "  d; about 7 s left", "  unforeseen"]
+    assert sum(gone) == 139
 
 
 def test_gold_that_would_deceive_is_refused(tmp_path: Path) -> None:
