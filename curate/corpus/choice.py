@@ -64,7 +64,9 @@ def choose(page: Page, covered: list[int]) -> list[bool]:
         if chosen[i]:
             # A box beside the text, or a name above its title, that was extracted with it.
             between = i <= high if title is None else title <= i <= high
-            chosen[i] = inside or between or block.caption or (block.prose and i > high)
+            after = block.prose and i > high and not _headed(blocks, high, i)
+            chosen[i] = inside or between or block.caption or after
+            chosen[i] = chosen[i] and not (low < i < high and _is_link(block))
         elif block.caption:
             chosen[i] = inside or top < i < high
         elif low < i < high:
@@ -73,6 +75,22 @@ def choose(page: Page, covered: list[int]) -> list[bool]:
             chosen[i] = _leads(block, inside)
     _choose_tail(blocks, chosen, furniture, high, home)
     return chosen
+
+
+def _headed(blocks: list[Block], high: int, i: int) -> bool:
+    """Whether a heading or a link stands between the article's last paragraph and a later one."""
+    return any(b.within(HEADINGS) for b in blocks[high + 1 : i])
+
+
+def _is_link(block: Block) -> bool:
+    """Whether a paragraph is nothing but a link and no sentence: "VIDÉO. Revivez le match"."""
+    whole = 10 * block.linked >= 9 * len(block.text)
+    plain = not (block.row or block.caption or block.within(HEADINGS | _LISTED))
+    return whole and plain and not block.text.rstrip("»”\"') ").endswith((".", "!", "?", "…"))
+
+
+_TITLES = frozenset({"h1"})
+_LISTED = frozenset({"li", "dt", "dd"})
 
 
 def _is_sentence(block: Block) -> bool:
@@ -168,9 +186,17 @@ def _siblings(
     """The anchors, and the prose that stands beside them in the same element: taken, too."""
     parents = {blocks[i].parent for i in anchors}
     for i, block in enumerate(blocks):
-        if not chosen[i] and not furniture[i] and block.prose and block.directly_in(parents):
+        if not chosen[i] and not furniture[i] and block.directly_in(parents) and block.prose:
             chosen[i] = True
-    return [i for i, block in enumerate(blocks) if chosen[i] and block.prose] or anchors
+    prose = [i for i, block in enumerate(blocks) if chosen[i] and block.prose]
+    # Where the core's element holds the title, too, what stands under a later heading is not its.
+    inner = max(_common([blocks[i].path for i in anchors]), default=0)
+    titled = any(
+        b.within(_TITLES) and any(serial == inner for serial, _ in b.path)
+        for b in blocks[: anchors[0]]
+    )
+    last = anchors[-1]
+    return [i for i in prose if i <= last or not (titled and _headed(blocks, last, i))] or anchors
 
 
 def _loose_cells(blocks: list[Block], anchors: list[int]) -> set[int]:

@@ -28,6 +28,7 @@ from curate.corpus.segments import (
     by_itself,
     is_button,
     is_byline,
+    is_hour,
     is_listing,
     is_named_below,
     split,
@@ -63,6 +64,8 @@ def clean(text: str, language: str, line_of: Callable[[int], int] | None = None)
     _related(lines, segments, _zone(segments)[0], words)
     _teasers(lines, segments, words)
     genres.about_writers(segments, _zone(segments)[1], words)
+    genres.tickers(segments, _zone(segments)[0])
+    genres.epilogues(segments)
     # What one pass drops may show the next where the article really ends.
     _at_edges(segments, *_zone(segments), words)
     _duplicates(segments)
@@ -104,16 +107,33 @@ def _at_edges(segments: list[Segment], first: int, last: int, words: Words) -> N
             head and i and is_named_below(segments[i - 1], segment)
         ):
             segment.reason = Reason.BYLINE
-        elif (head or tail) and (segment.score >= _needed(segment) or _is_contact(segment)):
+        elif (
+            (head or tail)
+            and (segment.score >= _needed(segment) or _is_contact(segment))
+            and not (i and segment.sentence and is_hour(segments[i - 1]))
+        ):
             segment.reason = Reason.FORM
         elif (head or tail) and _is_rubric(segment, words):
             segment.reason = Reason.RUBRIC
         elif (head or tail) and segment.words > 1 and is_button(segment.folded, words):
             segment.reason = Reason.FORM  # "Qui sommes-nous ?"
-        elif (head or tail) and is_listing(segment):
+        elif ((head or tail) and is_listing(segment)) or (head and _is_row(segment, words)):
             segment.reason = Reason.MENU
         elif tail and _is_command(segment, words):
             segment.reason = Reason.FORM
+
+
+def _is_row(segment: Segment, words: Words) -> bool:
+    """Whether names in capitals stand in a row, a button first: "Accueil Culture Société"."""
+    names = segment.text.split()
+    capitals = sum(name[:1].isupper() for name in names)
+    plain = not segment.sentence and segment.text.replace(" ", "").isalpha()
+    return (
+        plain
+        and len(names) > 2
+        and 2 * capitals >= len(names)
+        and is_button(segment.folded.split()[0], words)
+    )
 
 
 def _is_rubric(segment: Segment, words: Words) -> bool:
@@ -322,7 +342,11 @@ def _titles(head: list[Segment]) -> set[int]:
     """Where the article's title may stand: the last line left above the article that is no mere
     name, and each line right above who wrote it and when."""
     left = [i for i, segment in enumerate(head) if segment.reason is None]
-    above = {i for i in left if i + 1 < len(head) and head[i + 1].reason is Reason.BYLINE}
+    above = {
+        i
+        for i in left
+        if head[i].words > 1 and i + 1 < len(head) and head[i + 1].reason is Reason.BYLINE
+    }
     long = [i for i in left if head[i].words >= _TITLE_WORDS]
     return above | set((long or left)[-1:])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from curate.corpus.language import Words
 from curate.corpus.records import Reason
@@ -34,6 +34,8 @@ _CLOCK = re.compile(r"\b(?:[01]?\d|2[0-3]) ?(?:h|:) ?[0-5]\d\b|\b\d{1,2} ?h\b")
 _DATE = re.compile(r"\b\d{1,4} ?[-/.] ?\d{1,2} ?[-/.] ?\d{1,4}\b")
 _PAGE_COUNT = re.compile(r"^(?:page|p\.?|-|–)? ?\d{1,3}(?: ?(?:sur|of|de|/) ?\d{1,3})?(?: ?[-–])?$")
 _PAGE_OF = re.compile(r"\bpage \d{1,3} ?(?:sur|of|de|/) ?\d{1,3}\b")
+# vBulletin: "16/06/2011, 06h41 #2"
+_NUMBERED = re.compile(r"\d #\d{1,4}$")
 _RULE = re.compile(r"^\W*_{4,}\W*$|^-- ?$")
 _FIGURE = re.compile(r"^[-–+~<>≈(]?\s?\d|^[-–—]$")
 _IN_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
@@ -44,6 +46,7 @@ TABLE_ROWS = 3
 HEADLINE_WORDS = 18
 _STAMP_WORDS = 12
 _POST_WORDS = 40
+_TITLE_WORDS = 25
 
 
 def feeds(segments: list[Segment]) -> None:
@@ -182,6 +185,11 @@ def posts(segments: list[Segment], first: int, words: Words) -> None:
     if not stamps or first < 0:
         return
     _signatures(segments)
+    opening = min(stamps)
+    above = sum(s.words for s in segments[:opening] if s.prose)
+    if opening > first and above <= _TITLE_WORDS and len(stamps) > 1:
+        # The thread's title may read like a sentence, and stand above the first stamp.
+        first = opening + 1 if stamps[opening] == "posted" else first
     later = [i for i in stamps if i > first]
     dated = sum(stamps[i] != "said" for i in later)
     posted = {kind for i, kind in stamps.items() if i < first} & {"posted", "under"}
@@ -231,7 +239,7 @@ def _stamp(segments: list[Segment], i: int, words: Words, clock: bool = True) ->
             words.months.fullmatch(t) or words.days.fullmatch(t) or words.datewords.fullmatch(t)
         )
     ]
-    if posted:
+    if posted or _NUMBERED.search(folded):
         return "posted"
     if names:
         return "named" if len(names) <= 4 and not segment.sentence else ""
@@ -340,6 +348,7 @@ def site_name(segments: list[Segment], first: int) -> None:
     head = [i for i in range(max(first, 0)) if segments[i].reason is None]
     if len(head) < 2 or any(segments[i].text.isupper() for i in head):
         return
+    _above_signed(segments, head)
     top = head[0]
     name = segments[top]
     if name.words > _SITE_WORDS or name.sentence or name.text[:1] in '«“"':
@@ -361,9 +370,84 @@ def site_name(segments: list[Segment], first: int) -> None:
         name.reason = Reason.BESIDE
 
 
+def _above_signed(segments: list[Segment], head: list[int]) -> None:
+    """Above a title that is signed right below, what furniture parts from it is the site's own."""
+    signed = [
+        i
+        for i in head[1:]
+        if 4 <= segments[i].words <= HEADLINE_WORDS
+        and not segments[i].text.endswith(".")
+        and segments[i + 1].reason is Reason.BYLINE
+    ]
+    if not signed:
+        return
+    for i in head:
+        between = {s.reason for s in segments[i + 1 : signed[0]]}
+        short = segments[i].words <= SHORT_WORDS and not segments[i].sentence
+        if short and between & _PARTING and Reason.BYLINE not in between:
+            segments[i].reason = segments[i].reason or Reason.BESIDE
+
+
+_PARTING = frozenset({Reason.MENU, Reason.FORM, Reason.RUBRIC, Reason.RELATED})
 _SITE_WORDS = 6
 _SAID_AGAIN = frozenset({Reason.FORM, Reason.MENU, Reason.BYLINE, Reason.COMMENTS, Reason.BESIDE})
 
 
 def _bare(folded: str) -> str:
     return " ".join(re.findall(r"\w+", folded))
+
+
+def tickers(segments: list[Segment], first: int) -> None:
+    """Drop the latest news above the article: two lines or more that begin with their hour."""
+    run: list[Segment] = []
+    for segment in [*segments[: max(first, 0)], None]:
+        timed = segment is not None and _TIMED.match(segment.folded)
+        if segment is not None and timed and segment.words <= HEADLINE_WORDS:
+            run.append(segment)
+            continue
+        if len(run) > 1:
+            for member in run:
+                member.reason = member.reason or Reason.RELATED
+        run = []
+
+
+_TIMED = re.compile(r"\d\d?[:h]\d\d[ |–-]+(?=[^\W\d])")
+_AFTER_GAP = 3.0
+_GAP = 4.0
+_REPEATED = 3
+
+
+def epilogues(segments: list[Segment]) -> None:
+    """Drop the little prose that follows much furniture, with little more after it.
+
+    A gap counts one for each line of furniture and a half for each fragment between two lines of
+    prose; lines that come back three times or more are the buttons of a live page's entries, and
+    count nothing.  What follows a gap of four and more goes if it is shorter in tens of words than
+    two thirds of the gap, and a third of what precedes it.
+    """
+    keys = Counter(_bare(segment.folded) for segment in segments)
+    prose = [i for i, segment in enumerate(segments) if segment.prose]
+    before = 0.0
+    total = sum(segments[i].words for i in prose) / 10
+    for i, following in pairwise(prose):
+        before += segments[i].words / 10
+        gap = sum(
+            _weight(s) for s in segments[i + 1 : following] if keys[_bare(s.folded)] < _REPEATED
+        )
+        after = total - before
+        if gap >= _GAP and 3 * after <= 2 * gap and _AFTER_GAP * after <= before:
+            for later in segments[following:]:
+                if later.prose:
+                    later.reason = Reason.BESIDE
+            return
+
+
+def _weight(segment: Segment) -> float:
+    if segment.cell:
+        return 0.0
+    if segment.reason in _GAPS:
+        return 1.0
+    return 0.5 if segment.reason is None and not segment.sentence else 0.0
+
+
+_GAPS = frozenset({Reason.FORM, Reason.MENU, Reason.RELATED, Reason.COMMENTS, Reason.URL})

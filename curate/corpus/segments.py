@@ -295,6 +295,11 @@ def _asides(folded: str, words: Words) -> int:
     return sum(_form_like(part, words) for part in parts) if len(parts) > 2 else 0
 
 
+def is_hour(segment: Segment) -> bool:
+    """Whether a line is the hour above an entry of a live page."""
+    return segment.reason is Reason.BYLINE and bool(_HOUR.fullmatch(segment.folded))
+
+
 def is_button(folded: str, words: Words) -> bool:
     folded = _HANDLE.sub(" ", folded)
     bare = " ".join(re.sub(r"[^\w'&.@ -]|(?<!\w)[.&@-]+(?!\w)", " ", folded).split())
@@ -320,6 +325,8 @@ def is_dateline(folded: str, words: Words) -> bool:
     )
 
 
+# "Rim Saidani 21/02/2023 14:31"
+_SIGNS = re.compile(r"^(?:[^\W\d_a-zß-ÿ][\w'’.-]+ ){2,3}(?=\W?\d)")
 # a table's row: "12-18 août 46 3"
 _ROW_ENDS = re.compile(r"[a-z] \d{1,3} \d{1,3}$")
 
@@ -332,6 +339,13 @@ def is_byline(segment: Segment, words: Words, edge: bool, head: bool = False) ->
     if segment.words <= SHORT_WORDS and not segment.sentence and words.senders.search(folded):
         return True
     if _is_date_and_name(segment, folded, words):
+        return True
+    signed = _SIGNS.match(segment.text) if segment.words <= DATELINE_WORDS else None
+    if (
+        signed
+        and (head or _HOUR.search(folded))
+        and is_dateline(fold(segment.text[signed.end() :]), words)
+    ):
         return True
     place = _PLACED.match(segment.text)
     if head and place and is_dateline(fold(segment.text[place.end() :]), words):
