@@ -1,6 +1,6 @@
 """Extractors on WiNER and POPCORN: quality by amount of gold, training time, calibration, speed.
 
-Run: python -m benchmarks.extractors [winer|popcorn|sahel|judge|speed …] [--sizes 100] [--seeds 1 2]
+Run: python -m benchmarks.extractors [winer|popcorn|judge|speed …] [--sizes 100] [--seeds 1 2]
 
 The corpora lie in ../shared/data (or where CURATE_BENCH_DATA says); where they are absent the
 benchmark says so and goes on.  Documents are held out by a seeded shuffle, whole; word clusters
@@ -171,38 +171,6 @@ def run_popcorn(sizes: Sequence[int], seeds: Sequence[int]) -> None:
             )
 
 
-def run_sahel(seeds: Sequence[int]) -> None:
-    """Trained against bootstrap on the sample, five folds by near-duplicate group."""
-    schema = read_schema(default_schema())
-    path = resource("examples/sahel/annotator_a.jsonl")
-    documents = [GoldDocument(r.document, r.annotation) for r in read(path, source=GOLD)]
-    bootstrap = Bootstrap(schema)
-    guesses = {a.document_id: a for a in bootstrap.extract(g.document for g in documents)}
-    for seed in seeds:
-        group = {g.id: g.id.replace("-sp-20231028", "-ais-20231027") for g in documents}
-        groups = sorted(set(group.values()))
-        random.Random(seed).shuffle(groups)
-        fold = {name: i % 5 for i, name in enumerate(groups)}
-        said: dict[str, Annotation] = {}
-        for k in range(5):
-            test = [g for g in documents if fold[group[g.id]] == k]
-            train = [g for g in documents if fold[group[g.id]] != k]
-            learned = learn(train, [], schema, TrainSettings(seed=seed))
-            said |= {
-                a.document_id: a for a in predict(learned.nlp, [g.document for g in test], MODEL)
-            }
-        for name, found in (("bootstrap", guesses), ("trained", said)):
-            result = score(
-                [(g.annotation, found[g.id]) for g in documents], schema=schema, draws=1000
-            )
-            print(
-                f"sahel, 5 folds, seed {seed}: {name}: entities "
-                f"{shown(result.entities.measures['strict'])}, relations "
-                f"{shown(result.relations.measures['boundaries'])}",
-                flush=True,
-            )
-
-
 def run_speed() -> None:
     """Words a second of processor time: the rules, and a pipeline trained on the sample."""
     schema = read_schema(default_schema())
@@ -331,7 +299,7 @@ def _percent(value: float | None) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", default=["winer", "popcorn", "sahel", "judge", "speed"])
+    parser.add_argument("what", nargs="*", default=["winer", "popcorn", "judge", "speed"])
     parser.add_argument("--sizes", nargs="*", type=int, default=None, help="0: all that are left")
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2])
     parser.add_argument("--rules", default=None, help="bootstrap data to stack; '' for none")
@@ -341,8 +309,6 @@ def main(arguments: Sequence[str]) -> int:
             run_winer(chosen.sizes or [100, 300, 0], chosen.seeds, chosen.rules)
         elif what == "popcorn":
             run_popcorn(chosen.sizes or [50, 0], chosen.seeds[:1])
-        elif what == "sahel":
-            run_sahel(chosen.seeds)
         elif what == "speed":
             run_speed()
         elif what == "judge":
