@@ -55,6 +55,14 @@ def gold_of(doc: Any) -> tuple[list[tuple[int, int, str]], list[Triple]]:
     return [(s.start_char, s.end_char, s.label_) for s in group], []
 
 
+def chains_of(doc: Any) -> list[list[int]]:
+    """The coreference chains that a Doc came with, as positions among its entities."""
+    data = doc.user_data.get(USER_DATA)
+    if not isinstance(data, dict) or "entities" not in data:
+        return []
+    return [[int(i) for i in chain] for chain in data.get("chains", ())]
+
+
 def entities_of(doc: Any) -> list[Entity]:
     """The entities that an earlier component found in a Doc."""
     data = doc.user_data.get(USER_DATA)

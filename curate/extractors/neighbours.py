@@ -54,7 +54,7 @@ _GENDER = {"elle": "f", "elles": "f", "celle": "f", "celles": "f"} | {
     "celui": "m",
     "ceux": "m",
 }
-_EMPTY = frozenset(
+EMPTY = frozenset(
     (
         "de",
         "du",
@@ -127,13 +127,20 @@ class _Chain:
 
 def _words(name: str) -> frozenset[str]:
     words = name.replace("'", "' ").replace("-", " ").split()
-    return frozenset(word for word in words if word not in _EMPTY)
+    return frozenset(word for word in words if word not in EMPTY)
 
 
 class Neighbours:
     """How near a document's mentions stand to each other, beside others of their labels."""
 
-    def __init__(self, labels: Sequence[str], names: Sequence[str], spans: Sequence[Span]) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        names: Sequence[str],
+        spans: Sequence[Span],
+        chain: Sequence[int] | None = None,
+    ) -> None:
+        """``chain`` is the number of each mention's chain, where it is known."""
         self.labels = labels
         self.spans = spans
         self.by_label: dict[str, list[int]] = {}
@@ -141,7 +148,7 @@ class Neighbours:
             self.by_label.setdefault(labels[i], []).append(i)
         self.place = {i: k for found in self.by_label.values() for k, i in enumerate(found)}
         """The position of each mention among those of its label."""
-        self.chain = chains_of(labels, names, spans)
+        self.chain = chains_of(labels, names, spans) if chain is None else list(chain)
         self.members: dict[int, list[int]] = {}
         for i, chain in enumerate(self.chain):
             self.members.setdefault(chain, []).append(i)

@@ -58,6 +58,8 @@ class Place:
     """The first tokens, in that order."""
     stretches: dict[Pair, Stretch] = field(default_factory=dict)
     """What both directions of a pair share, by the mention that stands first."""
+    chains: Sequence[Sequence[int]] = ()
+    """The coreference chains that came with the document, as positions among the mentions."""
     _around: Neighbours | None = None
 
     @property
@@ -67,6 +69,11 @@ class Place:
             labels = [entity.label for entity in self.entities]
             self._around = Neighbours(labels, self.names, self.spans)
         return self._around
+
+    def chained(self, chain: Sequence[int]) -> None:
+        """Ask :attr:`around` about chains that are known: the number of each mention's."""
+        labels = [entity.label for entity in self.entities]
+        self._around = Neighbours(labels, self.names, self.spans, chain)
 
     @classmethod
     def of(cls, text: Text, entities: Sequence[Entity]) -> Place:

@@ -1,4 +1,9 @@
-"""The trainable component ``relation_classifier``."""
+"""The trainable component ``relation_classifier``.
+
+Where at least half of the documents to learn from carry coreference chains, it learns relations
+between chains besides, and says those of documents that come with chains; of all others it says
+what it says without.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +13,28 @@ from dataclasses import asdict
 from typing import Any
 
 from curate.errors import DataError
-from curate.extractors.component import Component, entities_of, gold_of, measures, text_of
+from curate.extractors.chains import ChainModel
+from curate.extractors.component import (
+    Component,
+    chains_of,
+    entities_of,
+    gold_of,
+    measures,
+    text_of,
+)
 from curate.extractors.pairs import Place
 from curate.extractors.relations import RelationModel, RelationSettings, Triple
 from curate.gold.formats.spacy import USER_DATA
 from curate.model import Entity
 from curate.schema import RelationType
 
+_CHAINED = "chained-"
+"""What the names of the files begin with that hold the model of relations between chains."""
+
 
 class RelationClassifier(Component):
-    """Relations between a Doc's entities; see :mod:`curate.extractors.relations`."""
+    """Relations between a Doc's entities; see :mod:`curate.extractors.relations`, and
+    :mod:`curate.extractors.chains` for those of documents with coreference chains."""
 
     def __init__(
         self,
@@ -31,15 +48,19 @@ class RelationClassifier(Component):
         self.settings = settings
         self.types = [relation_type(row) for row in types]
         self.relations = RelationModel(settings, self.types)
+        self.chained: ChainModel | None = None
         self.entity_labels: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(t.name for t in self.relations.types)
 
-    def place(self, doc: Any, entities: Sequence[Entity]) -> Place:
+    def place(
+        self, doc: Any, entities: Sequence[Entity], chains: Sequence[Sequence[int]] = ()
+    ) -> Place:
         text = text_of(doc, self.language)
         place = Place.of(text, entities)
+        place.chains = chains
         if self.stack is not None:
             labels = self.stack.labels_for(self.entity_labels)
             place.hints = self.stack.hints(text, entities, labels)
@@ -47,7 +68,9 @@ class RelationClassifier(Component):
 
     def __call__(self, doc: Any) -> Any:
         entities = entities_of(doc)
-        found = self.relations.relate(self.place(doc, entities)) if entities else []
+        chains = chains_of(doc) if self.chained is not None else []
+        model = self.chained if self.chained is not None and chains else self.relations
+        found = model.relate(self.place(doc, entities, chains)) if entities else []
         data = doc.user_data.get(USER_DATA)
         if not isinstance(data, dict) or "entities" not in data:
             data = {"misaligned": [], "entities": [[e.start, e.end, e.label] for e in entities]}
@@ -77,6 +100,18 @@ class RelationClassifier(Component):
         ]
         self.relations = RelationModel(self.settings, types)
         self.relations.fit(gold, tick)
+        self.chained = None
+        chains = [chains_of(reference) for _, reference in pairs]
+        if 2 * sum(map(bool, chains)) < max(1, len(chains)):
+            return
+        tick("relations between chains")
+        with_chains = [
+            (self.place(doc, [Entity(*e) for e in entities], groups), triples)
+            for (doc, entities, triples), groups in zip(golds, chains, strict=True)
+            if groups
+        ]
+        self.chained = ChainModel(self.settings, types)
+        self.chained.fit(with_chains, tick)
 
     def score(self, examples: Iterable[Any], **_: Any) -> dict[str, Any]:
         """Precision, recall and F1 of relations with both argument spans (``boundaries``)."""
@@ -93,12 +128,20 @@ class RelationClassifier(Component):
     def _files(self) -> dict[str, bytes]:
         meta = {"entity_labels": list(self.entity_labels)}
         files = {"labels.json": json.dumps(meta, sort_keys=True).encode()}
+        chained = {} if self.chained is None else self.chained.as_files()
+        files |= {_CHAINED + name: data for name, data in chained.items()}
         return super()._files() | files | self.relations.as_files()
 
     def _take(self, files: Mapping[str, bytes]) -> None:
         super()._take(files)
         self.entity_labels = tuple(json.loads(files["labels.json"])["entity_labels"])
         self.relations = RelationModel.from_files(files)
+        chained = {
+            name.removeprefix(_CHAINED): data
+            for name, data in files.items()
+            if name.startswith(_CHAINED)
+        }
+        self.chained = ChainModel.from_files(chained) if chained else None
         self.settings = self.relations.settings
 
 

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from curate.errors import DataError
 from curate.extractors.calibration import Curve, isotonic
@@ -44,6 +44,8 @@ class RelationSettings:
 
 class RelationModel:
     """The trained weights; everything in it is JSON or plain arrays."""
+
+    drawn = DRAWN
 
     def __init__(self, settings: RelationSettings, types: Sequence[RelationType]) -> None:
         self.settings = settings
@@ -163,10 +165,15 @@ class RelationModel:
             part = matrix[here]
             used = np.unique(part.indices)
             offset = offsets[here, column]
-            found = _logistic(part[:, used].tocsr(), target, offset, self.settings)
+            settings = self._penalised(float(target.sum()))
+            found = _logistic(part[:, used].tocsr(), target, offset, settings)
             weights[used, column] = found
         weights[np.abs(weights) < 5e-4] = 0.0
         return index, weights
+
+    def _penalised(self, examples: float) -> RelationSettings:
+        """The settings for a type with so many examples."""
+        return self.settings
 
     def _learn_trust(
         self, flat: Sequence[Sequence[str]], labels: Sequence[set[str]], mask: Any
@@ -269,7 +276,7 @@ class RelationModel:
             right = sum(good for _, good in scored[name])
             own = best_threshold(scored[name], self.settings.precision)
             # A threshold of few examples is noise: shrink it towards the common one.
-            share = right / (right + DRAWN[self.much])
+            share = right / (right + self.drawn[self.much])
             self.thresholds[name] = round(share * own + (1 - share) * common, 4)
         self.cross_validated = f1_at(scored, self.thresholds)
 
@@ -327,7 +334,7 @@ class RelationModel:
         return {"relations.json": text.encode("utf-8"), "weights.f4": weights}
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> RelationModel:
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """Raises DataError where something is missing or damaged."""
         try:
             meta = json.loads(files["relations.json"])

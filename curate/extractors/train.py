@@ -9,7 +9,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -242,21 +242,30 @@ def _pairs(nlp: Any, documents: Sequence[GoldDocument]) -> list[tuple[Any, Any]]
 
 
 def learn_relations(
-    train: Sequence[GoldDocument], schema: LabelSchema, settings: TrainSettings
+    train: Sequence[GoldDocument],
+    schema: LabelSchema,
+    settings: TrainSettings,
+    *,
+    chains: bool = False,
 ) -> Any:
-    """A pipeline of a ``relation_classifier`` alone, for entities that are given."""
+    """A pipeline of a ``relation_classifier`` alone, for entities that are given.
+
+    Without ``chains`` those of gold are left out: what is pre-annotated has none.
+    """
     from curate.extractors.components import register
     from curate.gold.formats.spacy import blank
 
     register()
     nlp = blank(schema.language)
     rules = rules_for(schema) if settings.rules is None else settings.rules
+    if not chains:
+        train = [replace(g, annotation=replace(g.annotation, chains=())) for g in train]
     _add_relations(nlp, _pairs(nlp, train), schema, settings, rules, lambda _: None)
     return nlp
 
 
 def related(nlp: Any, gold: GoldDocument) -> Annotation:
-    """The relations that a pipeline finds between the entities of gold."""
+    """The relations that a pipeline finds between the entities, or the chains, of gold."""
     from curate.extractors.spacy import annotation_of_doc
     from curate.gold.formats.spacy import annotate
 

@@ -7,7 +7,8 @@ Of each document a ``Doc`` by curate's tokenizer, with
 - ``doc.ents``: the entities that do not overlap a longer one, for spaCy's ``ner``.
 - ``doc.user_data["curate"]``: a plain dictionary: ``id``, ``split``, ``entities`` (``[start, end,
   label]`` in code points, in order, all of them), ``relations`` (``[head, tail, label]``, positions
-  in ``entities``), ``misaligned`` (``[start, end, label, reason]``) and ``meta``.
+  in ``entities``), ``chains`` (lists of such positions; only where there are any), ``misaligned``
+  (``[start, end, label, reason]``) and ``meta``.
 
 :func:`register` adds ``doc._.curate_id`` and ``doc._.relations`` (head span, tail span, label).
 Saved as ``DocBin(store_user_data=True)``; :func:`annotation_of` reads a ``Doc`` back.
@@ -90,6 +91,10 @@ def annotate(doc: Any, annotation: Annotation) -> None:
         ],
         "misaligned": misaligned,
     }
+    if annotation.chains:
+        doc.user_data[USER_DATA]["chains"] = [
+            [place[e.key] for e in chain] for chain in annotation.chains
+        ]
 
 
 def without_overlaps(spans: Sequence[Any]) -> list[Any]:
@@ -142,7 +147,8 @@ def annotation_of(doc: Any, source: Source, document_id: str | None = None) -> A
     relations = [
         Relation(entities[head], entities[tail], label) for head, tail, label in data["relations"]
     ]
-    return Annotation.of(name, entities, relations, source)
+    chains = [[entities[i] for i in chain] for chain in data.get("chains", ())]
+    return Annotation.of(name, entities, relations, source, chains)
 
 
 def export(documents: Iterable[GoldDocument], target: Path, *, language: str = "fr") -> Loss:
@@ -169,7 +175,6 @@ def export(documents: Iterable[GoldDocument], target: Path, *, language: str = "
         scores = sum(e.score is not None for e in annotation.entities)
         scores += sum(r.score is not None for r in annotation.relations)
         loss.add("score not carried", gold.id, scores)
-        loss.add("chain not carried", gold.id, len(annotation.chains))
         bin_.add(doc)
     with writing(target, "wb") as stream:
         stream.write(bin_.to_bytes())
