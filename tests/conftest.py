@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -60,12 +61,20 @@ def curate(plain_environment: None, capsys: pytest.CaptureFixture[str]) -> Curat
     return call
 
 
-@pytest.fixture
-def workspace(curate: Curate, tmp_path: Path) -> Path:
-    """A fresh workspace with the sahel schema."""
-    folder = tmp_path / "ws"
-    assert curate("init", folder).code == 0
+@pytest.fixture(scope="session")
+def fresh_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `curate init` makes, once for the session: copy it, never write into it."""
+    folder = tmp_path_factory.mktemp("fresh") / "ws"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CURATE_DATABASE_URL", raising=False)
+        assert run(["init", str(folder)]) == 0
     return folder
+
+
+@pytest.fixture
+def workspace(fresh_workspace: Path, curate: Curate, tmp_path: Path) -> Path:
+    """A fresh workspace with the sahel schema."""
+    return Path(shutil.copytree(fresh_workspace, tmp_path / "ws"))
 
 
 @pytest.fixture(scope="session")

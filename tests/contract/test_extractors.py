@@ -85,9 +85,9 @@ class TestTrained(ExtractorContract):
     @classmethod
     def _trained(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
         models = tmp_path_factory.mktemp("models")
-        gold = tmp_path_factory.mktemp("gold") / "twenty.jsonl"
+        gold = tmp_path_factory.mktemp("gold") / "eight.jsonl"
         sample = resource("examples/sahel/annotator_a.jsonl").read_text(encoding="utf-8")
-        gold.write_text("".join(sample.splitlines(keepends=True)[:20]), encoding="utf-8")
+        gold.write_text("".join(sample.splitlines(keepends=True)[:8]), encoding="utf-8")
         settings = TrainSettings(swaps=0)
         cls.folder = train(  # type: ignore[attr-defined]
             open_gold(str(gold)), SCHEMA, models, Silent(), settings=settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,9 @@ LINE = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(fresh_workspace: Path, tmp_path: Path) -> Path:
     """A workspace with one document."""
-    folder = tmp_path / "ws"
-    assert run(["init", str(folder)]) == 0
+    folder = Path(shutil.copytree(fresh_workspace, tmp_path / "ws"))
     path = write(tmp_path / "docs.jsonl", LINE)
     assert run(["-w", str(folder), "ingest", str(path)]) == 0
     return folder

@@ -23,13 +23,6 @@ TINY = (
 )
 
 
-@pytest.fixture
-def workspace(curate: Curate, tmp_path: Path) -> Path:
-    folder = tmp_path / "ws"
-    assert curate("init", folder).code == 0
-    return folder
-
-
 def test_training_promotes_by_the_rule_or_says_why_not(
     curate: Curate, workspace: Path, tmp_path: Path
 ) -> None:

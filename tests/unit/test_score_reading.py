@@ -166,7 +166,7 @@ def records(draw: st.DrawFn) -> list[dict]:
     return found
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(records(), records())
 def test_scores_of_files_are_scores_of_their_annotations(tmp_path_factory, one, two) -> None:
     """Text that is not NFC, scores, chains, odd labels: both ways count the same."""

@@ -78,7 +78,7 @@ def relation_set(side: Annotation, strict: bool) -> set:
     return found
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(corpora())
 def test_scores_are_sums_over_alignments(pairs) -> None:
     """Counting in columns gives what adding up the alignments of the documents gives."""
