@@ -302,7 +302,9 @@ def _is_by(segment: Segment, words: Words) -> bool:
     return segment.words <= _STAMP_WORDS and is_byline(segment, words, True, True)
 
 
-_NAME = re.compile(r"[^\W\d_a-zß-ÿ][\w'’.-]+(?: (?:[^\W\d_a-zß-ÿ][\w'’.-]*|ag|ould|mint|ben|al))+")
+_NAME = re.compile(
+    r"[^\W\d_a-zß-ÿ][\w'’.-]{1,60}(?: (?:[^\W\d_a-zß-ÿ][\w'’.-]{0,60}|ag|ould|mint|ben|al))+"
+)
 
 
 def _name_in(segment: Segment, after: int) -> str:
