@@ -155,3 +155,15 @@ def test_the_words_of_a_schema_are_no_patterns(word: str) -> None:
     schema = LabelSchema("s", (EntityType(word, examples=(f"[{word}] a",)),), ())
     assert render_config(schema)
     assert escape(word) in render_instructions(schema)
+
+
+def test_the_names_of_a_users_lists_are_no_patterns() -> None:
+    """Nor do long lines, long names or many of them stall the search for them."""
+    from curate.extractors.gazetteers import NameLists
+
+    hard = ["((a+)+)+$", ".*", "[z-a]", "(?P<x>", "a" * 100_000, " ".join(["le"] * 5_000)]
+    lists = NameLists({"X": [*hard, *(f"le mot {n}" for n in range(2_000))]}, "fr")
+    words = ["le", "mot"] * 5_000 + ["a" * 10_000]
+    start = time.process_time()
+    assert set(lists.tags(words)) == {"O"}
+    assert time.process_time() - start < 2
