@@ -21,8 +21,8 @@ def register(app: typer.Typer) -> None:
         epilog="Example: curate train-curve --gold latest --output build/curve\n\n"
         "Models are trained on nested shares of train, by near-duplicate group, several times "
         "over; a power law F(n) = c - a·(n + k)^(-b) through their scores says what more "
-        "documents would bring. Each model's score is kept: a run that was broken off goes on where it "
-        "stopped.",
+        "documents would bring. Each model's score is kept: a run that was broken off "
+        "goes on where it stopped.",
     )(train_curve)
 
 
