@@ -177,9 +177,12 @@ def train(
 @group.command("list", epilog="Example: curate models list")
 def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Every model with its scores on test."""
+    from curate.extractors.models import damaged
     from curate.flows.models import list_models
 
     found = list_models(context_of(ctx).models)
+    for wrong in damaged(context_of(ctx).models):
+        TerminalReporter().warn(wrong)
 
     def table(console: Console) -> None:
         from rich.table import Table

@@ -142,6 +142,17 @@ def cards(models: Path) -> list[tuple[Path, Card]]:
     return sorted(found, key=lambda pair: (pair[1].name, version_key(pair[1].version)))
 
 
+def damaged(models: Path) -> list[str]:
+    """What is wrong with each model that :func:`cards` leaves out, in a sentence."""
+    found = []
+    for path in sorted(models.glob(f"[!.]*/{CARD}")) if models.is_dir() else ():
+        try:
+            read_card(path.parent)
+        except DataError as error:
+            found.append(str(error))
+    return found
+
+
 def version_key(version: str) -> tuple[int, str]:
     return (int(version), "") if version.isdigit() else (0, version)
 
@@ -149,7 +160,10 @@ def version_key(version: str) -> tuple[int, str]:
 def next_version(models: Path, name: str) -> str:
     """Versions of a model count 1, 2, 3 …"""
     taken = [int(c.version) for _, c in cards(models) if c.name == name and c.version.isdigit()]
-    return str(max(taken, default=0) + 1)
+    version = max(taken, default=0) + 1
+    while (models / f"{name}-{version}").exists():  # of a damaged model, too
+        version += 1
+    return str(version)
 
 
 def find(models: Path, reference: str) -> tuple[Path, Card] | None:

@@ -33,6 +33,13 @@ def resolve(reference: str | None, *, schema: LabelSchema, models: Path | None =
         champion = _models.CHAMPION
         if models is None or champion not in _models.aliases(models):
             return Bootstrap(schema)
+        if _models.find(models, champion) is None:
+            raise ConfigurationError(
+                f"the champion is {_models.aliases(models)[champion]}, which is not among the "
+                "models; bring it back, or let another take its place with "
+                "`curate models promote NAME`",
+                path=models,
+            )
         reference = champion
     if BETWEEN in reference:
         from curate.extractors.judge import Judge, Judged

@@ -117,13 +117,16 @@ def promote(
     if reason is not None and not reason.strip():
         raise UsageError("--force needs a reason, which is kept with the promotion")
     forced = " ".join((reason or "").split())
+    from curate.extractors.bootstrap import NAME as BOOTSTRAP
     from curate.extractors.registry import resolve
     from curate.extractors.spacy import Pipeline
     from curate.flows.train import splits_of
     from curate.scoring.promotion import judge
 
     chosen = show_model(models, reference)
-    champion = resolve(None, schema=schema, models=models)
+    # a champion that is gone must not keep the place from everybody else
+    gone = _models.find(models, _models.CHAMPION) is None
+    champion = resolve(BOOTSTRAP if gone else None, schema=schema, models=models)
     name = f"{champion.name}@{champion.version}"
     if name == chosen.card.reference:
         return Promotion(chosen.card.reference, name, False, None, "is the champion already")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 
 from curate.errors import ConfigurationError, DataError, UsageError
 from curate.extractors import models
+from curate.extractors.crf import CrfModel, CrfSettings
+from curate.extractors.features import Text
 from curate.extractors.interface import answers
 from curate.extractors.registry import resolve
 from curate.extractors.spacy import Pipeline
@@ -284,3 +287,43 @@ def test_promotion_demands_a_better_model_or_a_reason(gold: Path, tmp_path: Path
     assert resolve(None, schema=SCHEMA, models=folder).version == "2"
     assert "for the test" in (folder / models.PROMOTIONS).read_text(encoding="utf-8")
     assert promote(folder, "tiny@2", opened, SCHEMA).verdict is None
+    # a champion that is gone is named, and does not keep the place from the others
+    shutil.rmtree(folder / "tiny-2")
+    with pytest.raises(ConfigurationError, match="the champion is tiny@2, which is not among"):
+        resolve(None, schema=SCHEMA, models=folder)
+    assert promote(folder, "tiny@1", opened, SCHEMA).champion == "bootstrap@1"
+    assert resolve(None, schema=SCHEMA, models=folder).version == "1"
+
+
+def test_a_damaged_card_is_named_and_its_place_is_not_taken(tmp_path: Path) -> None:
+    """Its version is not given to another model, which could not be written there."""
+    for name, content in (("tiny-1", b"{"), ("tiny-2", b"{}")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / models.CARD).write_bytes(content)
+    assert models.cards(tmp_path) == []
+    assert [text.split(":")[0][-17:] for text in models.damaged(tmp_path)] == [
+        "tiny-1/model.json",
+        "tiny-2/model.json",
+    ]
+    assert models.next_version(tmp_path, "tiny") == "3"
+
+
+def test_a_short_name_takes_the_label_of_the_full_one_in_its_document() -> None:
+    """Where gold's last names do; a name found once is found wherever it stands free."""
+    words = ["Anna", "Bell", "came", ".", "Bell", "left", ".", "Acme", "hired", "Anna", "Bell", "."]
+    tokens, at = [], 0
+    for word in words:
+        tokens.append((at, at + len(word)))
+        at += len(word) + 1
+    text = Text(" ".join(words), tokens, words, [(0, 4), (4, 7), (7, len(words))])
+    model = CrfModel(CrfSettings(), {})
+    full = ((0, 2, "PER"), 0.9)
+    again = ((9, 11, "PER"), 0.9 * 0.8)
+    assert model._consistent(text, [full]) == [full, again]
+    model.parts = {"PER": 0.9}
+    found = model._consistent(text, [full])
+    assert ((4, 5, "PER"), 0.9 * 0.8) in found
+    assert again in found
+    # what the model itself calls otherwise stays as it is
+    other = ((4, 5, "LOC"), 0.6)
+    assert ((4, 5, "PER"), 0.9 * 0.8) not in model._consistent(text, [full, other])
