@@ -40,9 +40,11 @@ class Steps:
     ) -> None:
         self._ahead, self._say, self._advance, self._clock = list(plan), say, advance, clock
         self._under_way = self._worked = 0
-        self._began = clock()
+        self._began: float | None = None  # with the first step: what is loaded before costs once
 
     def __call__(self, what: str) -> None:
+        if self._began is None:
+            self._began = self._clock()
         self._worked += self._under_way
         self._advance(self._under_way)
         key = what.partition(":")[0]
@@ -57,7 +59,7 @@ class Steps:
         self._say(f"  {what}{self._left()}")
 
     def _left(self) -> str:
-        if not self._worked:
+        if not self._worked or self._began is None:
             return ""
         to_come = self._under_way + sum(share for _, share in self._ahead)
         seconds = (self._clock() - self._began) / self._worked * to_come
