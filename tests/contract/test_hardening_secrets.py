@@ -23,8 +23,8 @@ import pytest
 from curate.interchange import write
 from curate.labelstudio.client import LabelStudio
 from tests.contract.conftest import Curate
+from tests.contract.test_train import documents
 from tests.contract.test_train_commands import TINY
-from tests.unit.test_train import documents
 
 TOKEN = "5ec4e700deadbeef5ec4e700deadbeef5ec4e700"
 PASSWORD = "s3cret-database-passw0rd"

@@ -8,7 +8,7 @@ import pytest
 
 from curate.gold.formats.spacy import export
 from curate.gold.items import GoldDocument
-from tests.unit.test_train import documents
+from tests.contract.test_train import documents
 
 
 @pytest.fixture(scope="module")

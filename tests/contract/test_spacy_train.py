@@ -16,7 +16,7 @@ from curate.flows.reporter import Silent
 from curate.gold.opening import open_gold
 from curate.interchange import write
 from curate.model import Document
-from tests.unit.test_train import SCHEMA, documents
+from tests.contract.test_train import SCHEMA, documents
 
 TOK2VEC = """
 [components.tok2vec]

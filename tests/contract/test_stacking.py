@@ -17,7 +17,7 @@ from curate.flows import train as flow
 from curate.flows.reporter import Silent
 from curate.gold.opening import open_gold
 from curate.interchange import write
-from tests.unit.test_train import SCHEMA, documents
+from tests.contract.test_train import SCHEMA, documents
 
 
 def run(gold: Path, folder: Path, aids: Aids, **settings: object) -> flow.Trained:

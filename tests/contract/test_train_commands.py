@@ -14,7 +14,7 @@ from curate.flows import train_curve as flow
 from curate.interchange import write
 from curate.resources import resource
 from tests.conftest import Curate
-from tests.unit.test_train import documents
+from tests.contract.test_train import documents
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = (

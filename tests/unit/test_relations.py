@@ -86,7 +86,7 @@ def test_a_wanted_precision_lifts_the_threshold() -> None:
 def test_train_hands_the_precision_on() -> None:
     """The setting of a training reaches the relation classifier."""
     from curate.extractors.train import TrainSettings, learn_relations
-    from tests.unit.test_train import SCHEMA, documents
+    from tests.contract.test_train import SCHEMA, documents
 
     gold = [GoldDocument(d, a) for d, a in documents("t" * 6)]
     nlp = learn_relations(gold, SCHEMA, TrainSettings(precision=0.8))

@@ -14,7 +14,7 @@ from curate.extractors.tuning import tune
 from curate.gold.items import GoldDocument
 from curate.model import Annotation, Source
 from curate.schema import LabelSchema
-from tests.unit.test_train import SCHEMA, documents
+from tests.contract.test_train import SCHEMA, documents
 
 SETTINGS = TrainSettings(rules="", clusters=0, swaps=0)
 

@@ -235,7 +235,7 @@ def test_workers_end_with_a_parent_that_is_killed(models: Path) -> None:
     script.write_text(
         "import sys, time\n"
         "from curate.extractors.pool import Pool\n"
-        "from tests.unit.test_engines import JOB, partitions, recipe\n"
+        "from tests.contract.test_engines import JOB, partitions, recipe\n"
         "if __name__ == '__main__':\n"
         "    run = Pool(recipe('slow'), 2, lambda pid: print(pid, flush=True))\n"
         "    for _ in run.run(JOB, partitions(['a'] * 400)): print('x', flush=True)\n",

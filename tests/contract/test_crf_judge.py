@@ -20,7 +20,7 @@ from curate.flows.serve_model import mark_of
 from curate.gold.opening import open_gold
 from curate.interchange import write
 from curate.model import Document
-from tests.unit.test_train import SCHEMA, documents
+from tests.contract.test_train import SCHEMA, documents
 
 OTHER = """
 def extract(documents):
