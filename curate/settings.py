@@ -144,7 +144,22 @@ def read_settings(workspace: Path) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{key}: {first['msg'].lower()}", path=path) from None
+        why = first["msg"].lower()
+        if first["type"] == "extra_forbidden":
+            why = f"there is no such setting{_meant(first['loc'])}"
+        raise ConfigurationError(f"{key}: {why}", path=path) from None
+
+
+def _meant(place: tuple[int | str, ...]) -> str:
+    """What may have been meant by a name that no setting has: one that is close, or all."""
+    import difflib
+
+    names = sorted(Settings.model_fields)
+    if len(place) > 1:
+        section = Settings.model_fields[str(place[0])].annotation
+        names = sorted(getattr(section, "model_fields", {}))
+    close = difflib.get_close_matches(str(place[-1]), names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f" (there are {', '.join(names)})"
 
 
 def check_choices(corpus: str, language: str, project: str) -> None:

@@ -56,7 +56,7 @@ def invite(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make somebody in Label Studio who can log in, and give them a pseudonym.
+    """Make a login in Label Studio, and a pseudonym for it.
 
     A password that is made up is kept in a file only you may read; hand it over by a safe way.
     """

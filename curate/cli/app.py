@@ -25,6 +25,7 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
+    epilog="Begin with `curate init my-corpus`; in it, `curate status` says what comes next.",
 )
 
 
@@ -78,6 +79,8 @@ def _command_of(arguments: list[str]) -> str:
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code."""
 
+    command = _command_of(sys.argv[1:] if arguments is None else arguments)
+
     def call() -> int:
         try:
             result = _commands()(args=arguments, prog_name="curate", standalone_mode=False)
@@ -89,12 +92,13 @@ def run(arguments: list[str] | None = None) -> int:
             if "\n" in error.format_message():  # a group called without a command: its help
                 sys.stderr.write(f"{printable(error.format_message().rstrip())}\n")
                 return UsageError.exit_code
-            raise UsageError(f"{error.format_message().rstrip('.')}; see `curate --help`") from None
+            said = error.format_message().rstrip(".")
+            raise UsageError(f"{said}; see `{command} --help`") from None
         if result == INTERRUPTED:  # typer's word for Ctrl-C
             raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
 
-    return guarded(call, _command_of(sys.argv[1:] if arguments is None else arguments))
+    return guarded(call, command)
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ class Context:
             raise WorkspaceError(
                 f"there is no {FILE} in this folder; run `curate init {named}`", path=named
             )
-        return named.absolute()
+        return whole(named)
 
     @property
     def has_workspace(self) -> bool:
@@ -210,6 +210,11 @@ def stdout() -> Console:
 
 def stderr() -> Console:
     return terminal.console(stderr=True)
+
+
+def whole(path: Path) -> Path:
+    """The absolute path, as it is named; one through ``..`` as it is on disk."""
+    return path.resolve() if ".." in path.parts else path.absolute()
 
 
 def emit(data: Any, as_json: bool, table: Callable[[Console], None]) -> None:

@@ -45,7 +45,7 @@ def upgrade(ctx: typer.Context, as_json: JsonOption = False) -> None:
 
 @group.command(epilog="Example: curate db check")
 def check(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Check the store's version and integrity; exits 1 if something is wrong."""
+    """Check the store's version and integrity; exits 1 if wrong."""
     from curate.flows.db import check as flow
 
     findings = flow(context_of(ctx).store)
@@ -67,7 +67,7 @@ def backup(
     file: Annotated[Path, typer.Argument(help="The new file; it must not exist.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Write the whole store to one file, while others may go on working.
+    """Write the whole store to one file; others may go on.
 
     The file holds texts, corrections and annotators' e-mail addresses: keep it as you keep the
     store.  It fits SQLite and PostgreSQL alike.  Releases, models and label_configs/ are files of

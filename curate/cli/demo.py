@@ -6,6 +6,8 @@ import contextlib
 import io
 import json
 import shlex
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,13 +47,13 @@ def demo(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the whole loop on the sample corpus, with a Label Studio of its own.
+    """Run the whole loop on the sample corpus.
 
-    Documents are ingested, pre-annotated and pushed; two annotators' recorded annotations are
-    entered as two Label Studio users; they are pulled and compared; where the two differ a
-    curator's recorded decisions are entered in the review project; gold 1.0.0 is built, and on it a
-    model is trained and measured against the bootstrap extractor. Running it again goes on where
-    it stopped and repeats nothing.
+    It has a Label Studio of its own. Documents are ingested, pre-annotated and pushed; two
+    annotators' recorded annotations are entered as two Label Studio users; they are pulled and
+    compared; where the two differ a curator's recorded decisions are entered in the review project;
+    gold 1.0.0 is built, and on it a model is trained and measured against the bootstrap extractor.
+    Running it again goes on where it stopped and repeats nothing.
     """
     started = time.monotonic()
     result = _Demo(directory.absolute(), context_of(ctx)).run()
@@ -254,10 +256,19 @@ def _tell(console: Console, result: dict[str, Any]) -> None:
         f"password:      in {_shown(Path(studio['credentials']))}",
         f"annotators:    {', '.join(PEOPLE)} (passwords in {here}/.curate)",
         f"release:       {here}/gold/sahel/{gold['version']}",
-        f"go on with:    curate -w {shlex.quote(here)} status",
-        f"stop it with:  curate -w {shlex.quote(here)} studio down",
+        f"go on with:    {_called()} -w {shlex.quote(here)} status",
+        f"stop it with:  {_called()} -w {shlex.quote(here)} studio down",
     ):
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _called() -> str:
+    """How this shell can call curate again: `make` runs it from a place that is not on the PATH."""
+    here = Path(sys.argv[0])
+    found = shutil.which("curate")
+    if here.name != "curate" or (found is not None and Path(found).samefile(here)):
+        return "curate"
+    return shlex.quote(_shown(here.absolute()))
 
 
 def _shown(path: Path) -> str:

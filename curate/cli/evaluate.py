@@ -160,7 +160,7 @@ def compare(
     seed: SeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether B is better than A: differences with intervals and p-values."""
+    """Say whether B is better than A, with intervals and p-values."""
     from curate.errors import UsageError
     from curate.flows.annotation_sets import gold_set
     from curate.flows.compare import compare as run

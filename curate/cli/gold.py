@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from curate.gold.judge import Judge
     from curate.gold.opening import GoldSet
 
-group = typer.Typer(
-    no_args_is_help=True, help="Releases of gold: built from decisions, numbered, never rewritten."
-)
+group = typer.Typer(no_args_is_help=True, help="Releases of gold: numbered, and never rewritten.")
 decisions_group = typer.Typer(
     no_args_is_help=True, help="The decisions with their provenance, as one file."
 )
@@ -54,7 +52,10 @@ def import_(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Enter a gold set as curators' decisions; a document already decided is replaced."""
+    """Enter a gold set as curators' decisions, in place of older.
+
+    A document that is decided already is replaced.
+    """
     from curate.flows.gold_import import import_gold
 
     context = context_of(ctx)
@@ -239,7 +240,7 @@ def diff(
     html: Annotated[Path | None, typer.Option(help="Write a page to read.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How two gold sets differ, change by change, with the text around."""
+    """How two gold sets differ, change by change, in context."""
     import sys
 
     from curate.flows.gold_diff import diff_gold, write_json
@@ -419,7 +420,10 @@ def decisions_export(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the decisions with their provenance; a release can be rebuilt from them elsewhere."""
+    """Write the decisions, to build the release elsewhere.
+
+    They go with their provenance.
+    """
     from curate.errors import UsageError
     from curate.flows.gold_decisions import export_decisions, export_release_decisions
 
@@ -452,7 +456,10 @@ def decisions_import(
     file: Annotated[Path, typer.Argument(help="A file that `decisions export` wrote.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Enter decisions with their provenance; a document already decided is replaced."""
+    """Enter decisions, in place of older ones.
+
+    They come with their provenance.
+    """
     from curate.flows.gold_decisions import import_decisions
 
     context = context_of(ctx)
@@ -475,7 +482,10 @@ def export(
     split: Annotated[str | None, typer.Option(help="train, dev or test; default: all.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a release in another tool's form, with an account of what it cannot carry."""
+    """Write a release in another tool's form; count what is lost.
+
+    What the form cannot carry is counted and named.
+    """
     from curate.flows.gold_export import SUFFIX, export_gold
 
     gold = _open(ctx, version)

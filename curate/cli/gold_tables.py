@@ -23,7 +23,11 @@ SHOWN = 40
 def build_table(console: Console, result: GoldBuilt) -> None:
     built = result.built
     if built.version is None:
-        say(console, "nothing to publish: the store holds no decisions")
+        say(
+            console,
+            "nothing to publish: nothing is annotated and pulled yet; "
+            "`curate status` says what comes next",
+        )
         return
     if not built.published and not result.dry_run:
         say(console, f"nothing to publish: {built.version} holds these decisions already")

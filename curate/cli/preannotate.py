@@ -104,7 +104,7 @@ def preannotate(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a model annotate the documents that it has not annotated yet."""
+    """Let a model annotate what it has not annotated yet."""
     context = context_of(ctx)
     schema = context.schema
     from curate.extractors.engines import choose

@@ -90,7 +90,7 @@ def export(
     version: Annotated[str | None, typer.Option(help="The model's version.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write every document of the store, with a model's predictions where it has some.
+    """Write every document, with a model's predictions.
 
     Also the way to hand the texts, exactly as they are pushed, to a model that runs elsewhere.
     """

@@ -30,7 +30,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List the annotations that did not fit, with the reason for each."""
-    from curate.flows.quarantine import listed
+    from curate.flows.quarantine import listed, quoted
 
     found = listed(context_of(ctx).store, settled=every, limit=limit)
     data = [
@@ -54,16 +54,22 @@ def list_(
         if not found:
             console.print("nothing is quarantined")
             return
-        drawn = Table("id", "document", "annotation", "reason", box=None, padding=(0, 1, 0, 0))
+        drawn = Table("id", "document", "task", "reason", box=None, padding=(0, 1, 0, 0))
         for item in found:
             note = "" if item.state == "open" else f"({item.state}) "
             drawn.add_row(
                 str(item.id),
                 Text(item.document_id or "-"),
-                str(item.annotation_id),
-                Text(note + item.reason),
+                str(item.task_id),
+                Text(": ".join(filter(None, (note + item.reason, quoted(item))))),
             )
         console.print(drawn)
+        if any(item.state == "open" for item in found):
+            console.print(
+                "next: correct them in Label Studio (open the task, Update), then `curate pull`; "
+                "`curate quarantine show ID` shows the place",
+                soft_wrap=True,
+            )
 
     emit(data, as_json, table)
 
@@ -74,7 +80,7 @@ def show(
     number: Annotated[int, typer.Argument(help="The id in the list.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show one quarantined annotation with its raw JSON and the item at fault."""
+    """Show one with its raw JSON and the item at fault."""
     from curate.flows.quarantine import shown
 
     found = shown(context_of(ctx).store, number)
@@ -101,7 +107,10 @@ def show(
 
 @group.command(epilog="Example: curate quarantine retry")
 def retry(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Decode everything again from the kept raw answers, as after a change of the schema."""
+    """Read everything again, as after a change of the schema.
+
+    What Label Studio sent was kept as it came; it is decoded anew.
+    """
     from curate.flows.quarantine import retry as run
 
     context = context_of(ctx)

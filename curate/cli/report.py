@@ -27,7 +27,10 @@ def annotators(
     ] = Path("annotators.html"),
     as_json: JsonOption = False,
 ) -> None:
-    """Per pseudonym: throughput, lead time, agreement over time, confusions with examples."""
+    """A page on the annotators: pace, agreement, confusions.
+
+    Per pseudonym: throughput, lead time, agreement over time, confusions with examples.
+    """
     from curate.flows.report_annotators import annotators_report, write_report
 
     context = context_of(ctx)

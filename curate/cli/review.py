@@ -68,7 +68,7 @@ def push(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a review task of each document on which annotators differ, worst first.
+    """Push what annotators differ on to a curator, worst first.
 
     Nothing is ever pushed twice; a task that an annotator's correction has outdated is replaced,
     unless a curator has begun it.
@@ -162,7 +162,10 @@ def pull(
 
 @group.command(epilog="Example: curate review status")
 def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Say what is open, by label and by pair of annotators, and what suspicion has yielded."""
+    """Say what is open, by label and by pair of annotators.
+
+    And what suspicion has yielded.
+    """
     from curate.cli.gold import _judge, _recipe
     from curate.flows.review_status import review_status
 

@@ -115,7 +115,7 @@ def diff(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how a configuration differs from the workspace's schema; exits 1 if it does."""
+    """Compare a configuration with the schema; exits 1 if they differ."""
     from dataclasses import asdict
 
     from curate.errors import UsageError

@@ -80,7 +80,10 @@ def serve(
     ] = 300.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Be Label Studio's model and its listener: predictions on opening, a pull on submitting."""
+    """Predict as a task is opened, pull as one is submitted.
+
+    This is Label Studio's model, and the listener to its webhook.
+    """
     from curate.errors import UnreachableError, UsageError
 
     context = context_of(ctx)

@@ -83,7 +83,7 @@ def down(ctx: typer.Context, as_json: JsonOption = False) -> None:
 
 @group.command(epilog="Example: curate studio status --json")
 def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Say whether it runs, and where; true after a crash or a reboot, too."""
+    """Say whether it runs, and where; after a crash, too."""
     from curate.flows import studio as flow
 
     found = flow.studio_of(context_of(ctx).state).status()
@@ -111,7 +111,7 @@ def env(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Print LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY as shell assignments."""
+    """Print its address and token as shell assignments."""
     from curate.flows import studio as flow
 
     variables = flow.environment(flow.studio_of(context_of(ctx).state))

@@ -118,7 +118,7 @@ def push(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a task of each document that has none, with the current model's predictions.
+    """Make tasks of new documents, with the model's predictions.
 
     Nothing is ever pushed twice: after a failure, run it again.
     """
@@ -193,7 +193,10 @@ def sync(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Pull, then push what is new; a failed half leaves the other's result standing."""
+    """Pull, then push what is new; one may fail without the other.
+
+    What the other half did stands, and a second run goes on.
+    """
     from curate.flows.sync import sync as run
 
     context = context_of(ctx)
@@ -239,7 +242,10 @@ def status(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say where the workspace stands, from the store: Label Studio is not asked."""
+    """Say where the workspace stands and what comes next.
+
+    From the store: Label Studio is not asked.
+    """
     from curate.flows import status as flow
 
     context = context_of(ctx)
@@ -382,7 +388,10 @@ def _status_table(console: Console, found: Status) -> None:
         ),
         (
             "annotated",
-            str(found.annotated) + "".join(f", {n} by {k}" for k, n in found.annotated_by.items()),
+            str(found.annotated)
+            + "".join(
+                f", {n} by {k} annotator{'s' * (k > 1)}" for k, n in found.annotated_by.items()
+            ),
         ),
         (
             "annotations",
@@ -416,7 +425,7 @@ def _status_table(console: Console, found: Status) -> None:
     ):
         if number:
             rows.append((name, str(number)))
-    rows.append(("last pull", found.last_pull or "never"))
+    rows.append(("last pull", _minute(found.last_pull) if found.last_pull else "never"))
     if found.release is None:
         rows.append(("released", "nothing yet"))
     else:
@@ -425,10 +434,18 @@ def _status_table(console: Console, found: Status) -> None:
     if found.model is not None:
         champion = f"champion {found.champion}" if found.champion else "no champion yet"
         rows.append(("models", f"{found.models}, the newest {found.model}; {champion}"))
-    rows += [("" if n else "next", line) for n, line in enumerate(_lines_of(found.next))]
+    coming = _lines_of(found.next)
+    if found.next[:1] == ("curate pull",) and not found.annotated:
+        coming.insert(0, "annotate in Label Studio: Label All Tasks, Submit")
+    rows += [("" if n else "next", line) for n, line in enumerate(coming)]
     for name, value in rows:
         table.add_row(_plain(name), _plain(value))
     console.print(table)
+
+
+def _minute(moment: str) -> str:
+    """A moment as people write it; the store keeps microseconds, in UTC."""
+    return f"{moment[:16].replace('T', ' ')} UTC" if len(moment) > 16 else moment
 
 
 def _fate_table(console: Console, fates: list[Fate]) -> None:

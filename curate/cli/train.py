@@ -275,7 +275,7 @@ def promote(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a model take the champion's place, if it is shown to be better; else exit 1.
+    """Make a model the champion if it is better; else exit 1.
 
     Better: the paired interval of the difference in entity F1 clears the margin, no label and not
     the relations are significantly worse, and annotators owe no more edits.

@@ -72,7 +72,7 @@ def train_curve(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how F1 grows with gold, what more documents would bring, and of which label."""
+    """Say what more gold would bring, and of which label."""
     from dataclasses import replace
 
     from curate.errors import UsageError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.cli.common import JsonOption, context_of, emit
+from curate.cli.common import JsonOption, context_of, emit, whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,7 @@ def init(
     project: Annotated[str | None, typer.Option(help="Title of the Label Studio project.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a workspace: curate.toml, label_configs/, gold/ and the store."""
+    """Make a workspace: settings, schema, store, room for gold."""
     from curate.flows.init import choices
     from curate.flows.init import init as flow
     from curate.resources import default_schema
@@ -44,7 +44,7 @@ def init(
     from curate.store.engine import sqlite_url
 
     context = context_of(ctx)
-    workspace = (directory or context.workspace_option or Path.cwd()).absolute()
+    workspace = whole(directory or context.workspace_option or Path.cwd())
     schema_file = schema or default_schema()
     companions = []
     if schema is None:
@@ -72,9 +72,9 @@ def init(
 
 
 def doctor(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Check settings, store, schema and Label Studio, and say how to mend what is wrong.
+    """Check that everything works; say how to mend the rest.
 
-    Exits 1 if something needs mending.
+    Settings, store, schema and Label Studio. Exits 1 if something needs mending.
     """
     from curate.flows.doctor import examine
 

@@ -31,6 +31,12 @@ MAX_PAGE_BYTES = 16 * 1024 * 1024
 PAGES = frozenset({".txt", ".html", ".htm"})
 SUFFIXES = PAGES | {".jsonl", ".csv"}
 _KNOWN = "known are .txt, .html, .htm, .jsonl and .csv"
+_MADE_TEXT_BY = {
+    ".pdf": "pdftotext FILE.pdf",
+    ".docx": "pandoc -t plain -o FILE.txt FILE.docx",
+    ".odt": "pandoc -t plain -o FILE.txt FILE.odt",
+    ".rtf": "pandoc -f rtf -t plain -o FILE.txt FILE.rtf",
+}
 _ANNOTATIONS = ("entities", "relations", "chains")
 
 
@@ -63,7 +69,9 @@ def discover(paths: Iterable[Path]) -> Iterator[Found | Note | DataError]:
         elif not path.exists():
             yield DataError("there is no such file or folder", path=path)
         elif path.suffix.lower() not in SUFFIXES:
-            yield DataError(f"is of a kind that curate does not read; {_KNOWN}", path=path)
+            yield DataError(
+                f"is of a kind that curate does not read; {_KNOWN}{_hint(path)}", path=path
+            )
         elif not path.is_file():
             yield DataError("is no regular file", path=path)
         else:
@@ -90,9 +98,18 @@ def _inside(folder: Path) -> Iterator[Found | Note | DataError]:
             readable = True
             yield Found(path, name)
         else:
-            yield Note(path, f"passed over: curate does not read this kind; {_KNOWN}")
+            yield Note(path, f"passed over: curate does not read this kind; {_KNOWN}{_hint(path)}")
     if not readable and not problems:
-        yield DataError(f"the folder holds no file that curate reads; {_KNOWN}", path=folder)
+        hints = sorted({_hint(path) for _, path in files})
+        yield DataError(
+            f"the folder holds no file that curate reads; {_KNOWN}{''.join(hints)}", path=folder
+        )
+
+
+def _hint(path: Path) -> str:
+    """What makes text of a file of that kind."""
+    made = _MADE_TEXT_BY.get(path.suffix.lower())
+    return f"; `{made}` makes text of {path.suffix.lower()[1:].upper()}" if made else ""
 
 
 def read(found: Found, options: Options) -> Iterator[Outcome]:

@@ -156,8 +156,9 @@ def agreement_of_store(
         periods[document] = max(periods.get(document, ""), updated[:7])
     if len(collectors) < 2:
         raise DataError(
-            f"the store has annotations of {len(collectors)} annotators; agreement needs two. "
-            "Pull again when a second one has annotated, or name files"
+            f"the store has annotations of {'one annotator' if collectors else 'nobody yet'}; "
+            "agreement needs two who annotated the same documents: `curate push --overlap 2` asks "
+            "for that, `curate pull` brings it; or name files"
         )
     extents: Mapping[str, Extent]
     if unit is Units.CHARACTER:

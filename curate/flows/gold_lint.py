@@ -38,7 +38,10 @@ def lint_store(
                 yield GoldDocument(item.document, item.annotation)
 
         if not source.ids:
-            raise DataError("the store holds nothing decided yet; name a release or a file")
+            raise DataError(
+                "nothing is annotated and pulled yet; `curate status` says what comes next, or "
+                "name a release or a file"
+            )
         return lint(documents, schema, rules=_known(rules))
 
 

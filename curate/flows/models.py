@@ -87,7 +87,10 @@ class Promotion:
         """Why the model does not take the place, in a sentence; empty where it does."""
         if self.verdict is None or self.promoted:
             return ""
-        return f"{self.reference} stays behind {self.champion}: {'; '.join(self.verdict.missing)}"
+        return (
+            f"{self.reference} stays behind {self.champion}: {'; '.join(self.verdict.missing)}. "
+            "Annotate more, build gold and train again: `curate train-curve` says what that brings"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -26,6 +26,24 @@ def shown(store: Store, number: int) -> Quarantined:
     return found[0]
 
 
+def quoted(found: Quarantined) -> str:
+    """The relation at fault in the words of its mentions, as Label Studio shows them; or nothing.
+
+    The words are Label Studio's copy of the text: good enough to find the place on the screen.
+    """
+    item, result = found.item, found.raw.get("result") if isinstance(found.raw, dict) else None
+    if not isinstance(item, dict) or not isinstance(result, list):
+        return ""
+    words = {}
+    for region in result:
+        value = region.get("value") if isinstance(region, dict) else None
+        if isinstance(value, dict) and isinstance(value.get("text"), str):
+            said = " ".join(value["text"].split())
+            words[str(region.get("id"))] = said if len(said) <= 30 else f"{said[:29]}…"
+    ends = [words.get(str(item.get(end))) for end in ("from_id", "to_id")]
+    return "" if None in ends else f"'{ends[0]}' → '{ends[1]}'"
+
+
 def retry(
     store: Store, schema: LabelSchema, title: str, reporter: Reporter | None = None
 ) -> tuple[PullResult, int]:

@@ -226,7 +226,8 @@ def _plan(
     whole = len({group or f"\0{key}" for key, group in groups.items()})
     if whole < 2:
         raise DataError(
-            f"the train split holds {whole} document or near-duplicate group; a curve needs several"
+            f"the train split holds {whole} document or near-duplicate group; a curve needs "
+            "several: annotate more, then run `curate gold build`"
         )
     parts = []
     for repeat in range(options.repeats):

@@ -234,3 +234,16 @@ def _count(workspace: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM document").fetchone()[0])
     finally:
         connection.close()
+
+
+def test_a_folder_of_other_kinds_is_told_what_makes_text_of_them(
+    curate: Curate, workspace: Path, tmp_path: Path
+) -> None:
+    """One sentence at the end, for PDF and for a word processor's files."""
+    for folder, name, tool in (("p", "a.pdf", "pdftotext"), ("d", "b.docx", "pandoc")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes(b"%PDF-1.4")
+        for path in (tmp_path / folder, tmp_path / folder / name):
+            done = curate("-w", workspace, "ingest", path)
+            assert done.code == 3
+            assert f"`{tool} " in done.err.splitlines()[-1]

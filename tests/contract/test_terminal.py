@@ -272,6 +272,23 @@ STANDINGS = {
 }
 
 
+def test_the_status_of_a_pushed_project_tells_people_to_annotate(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A pull alone brings nothing; and the last pull is told to the minute."""
+    from curate.cli.common import stdout
+    from curate.cli.sync import _status_table
+
+    _status_table(stdout(), dataclasses.replace(PUSHED, next=("curate pull",)))
+    assert "next         annotate in Label Studio" in capsys.readouterr().out
+    pulled = dataclasses.replace(ANNOTATED, last_pull="2026-01-03T10:20:30.000000Z")
+    _status_table(stdout(), dataclasses.replace(pulled, annotated=5, next=("curate pull",)))
+    said = capsys.readouterr().out
+    assert "2026-01-03 10:20 UTC" in said
+    assert "annotate in" not in said
+    assert "9 by 1 annotator " in said
+
+
 @pytest.mark.parametrize("name", STANDINGS)
 def test_the_status_says_which_command_comes_next(name: str, curate: Curate) -> None:
     """At every stage, and each command it names is one."""
@@ -430,3 +447,63 @@ def test_a_comparison_shows_whole_names_in_80_columns(
     assert " occurred_on " in done.out
     table = [line for line in done.out.splitlines() if line[:1] in "┏┃┡│└"]
     assert {len(line) for line in table} == {len(table[0])}
+
+
+@pytest.mark.parametrize(
+    "group",
+    ["", "schema", "studio", "annotators", "quarantine", "review", "predictions"]
+    + ["gold", "models", "report", "db"],
+)
+def test_a_list_of_commands_cuts_no_summary(
+    group: str, curate: Curate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command is told in one whole phrase of a line of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = curate(*group.split(), "--help").out.splitlines()
+    listed = lines[lines.index("Commands:") + 1 :]
+    assert listed
+    assert not [line for line in listed if line.endswith("...")]
+
+
+def test_a_wrong_option_leads_to_the_help_of_its_command(curate: Curate) -> None:
+    """Not to the list of all commands."""
+    for words in (["gold", "build", "--schema", "x"], ["evaluate", "bootstrap"]):
+        name = " ".join(words[: 2 if words[0] == "gold" else 1])
+        assert curate(*words).err.rstrip().endswith(f"see `curate {name} --help`")
+    assert curate("ingst").err.rstrip().endswith("see `curate --help`")
+
+
+def test_what_comes_too_early_says_what_comes_first(curate: Curate, workspace: Path) -> None:
+    """Building, linting and comparing before anybody annotated."""
+    built = curate("-w", workspace, "gold", "build")
+    assert "nothing is annotated and pulled yet; `curate status` says" in built.out
+    assert "`curate status` says" in curate("-w", workspace, "gold", "lint").err
+    assert "`curate push --overlap 2`" in curate("-w", workspace, "agreement").err
+
+
+def test_a_workspace_is_named_without_detours(
+    curate: Curate, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`../x` is shown as what it stands for."""
+    (workspace / "below").mkdir()
+    monkeypatch.chdir(workspace / "below")
+    assert str(workspace.parent / "other") + "\n" in curate("init", "../../other").out
+    assert f"workspace: {workspace}\n" in curate("-w", "..", "doctor").out
+
+
+def test_the_demo_names_curate_as_this_shell_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make demo` runs it from .venv/bin, which is on nobody's PATH."""
+    from curate.cli.demo import _called
+
+    script = tmp_path / ".venv" / "bin" / "curate"
+    script.parent.mkdir(parents=True)
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [".venv/bin/curate", "demo"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _called() == ".venv/bin/curate"
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert _called() == "curate"

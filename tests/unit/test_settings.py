@@ -52,3 +52,21 @@ def test_the_workspace_is_found_from_below(tmp_path: Path) -> None:
     assert find_workspace(below) == tmp_path
     with pytest.raises(WorkspaceError, match="curate init"):
         find_workspace(Path("/"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '[corpus]\nlanguge = "fr"\n',
+            "corpus.languge: there is no such setting; did you mean 'lan",
+        ),
+        ("[studio]\nqqq = 1\n", "studio.qqq: there is no such setting (there are "),
+        ("[corpora]\n", "corpora: there is no such setting; did you mean 'corpus'?"),
+    ],
+)
+def test_a_misspelt_setting_is_told_what_was_meant(tmp_path: Path, text: str, said: str) -> None:
+    """Or all there are."""
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings(write(tmp_path, text))
+    assert said in str(caught.value)
