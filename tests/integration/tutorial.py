@@ -22,6 +22,7 @@ _STEP = re.compile(r"<!-- test: (.*?) -->")
 _PLAIN = (
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:8080"),
     (re.compile(r"\(process \d+\)"), "(process 4711)"),
+    (re.compile(r"; about \d+(\.\d+)? (s|min|h) left\b"), ""),  # how long depends on the machine
     (re.compile(r"\b\d+(\.\d+)? (s|seconds)\b"), "… s"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?"), "2026-01-31 12:00"),
     (re.compile(r"\b[0-9a-f]{12,64}\b"), lambda match: match[0][:6] + "…"),
