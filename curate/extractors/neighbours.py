@@ -150,8 +150,8 @@ class Neighbours:
         """The position of each mention among those of its label."""
         self.chain = chains_of(labels, names, spans) if chain is None else list(chain)
         self.members: dict[int, list[int]] = {}
-        for i, chain in enumerate(self.chain):
-            self.members.setdefault(chain, []).append(i)
+        for i, number in enumerate(self.chain):
+            self.members.setdefault(number, []).append(i)
         self.things = {
             label: len({self.chain[i] for i in found}) for label, found in self.by_label.items()
         }
