@@ -224,3 +224,34 @@ def test_cleaning_is_deterministic_and_leaves_no_outer_space(parts: list[str]) -
     assert clean(text, "fr") == cleaned
     assert "\n\n\n" not in cleaned.text
     assert cleaned.text == cleaned.text.strip("\n ")
+
+
+def test_clean_photographers_credit_leaves_the_caption() -> None:
+    """A credit at the end of a caption's line goes; the caption and a "© Site" stay."""
+    text = f"{TITLE}\n\nLe poste de Ghadamès, mardi. Ph. : A. Saadi\n\n{PROSE}"
+    assert "Le poste de Ghadamès, mardi.\n" in clean(text, "fr").text
+    kept = f"{TITLE}\n\nLe poste de Ghadamès, mardi. © Sahara Débats\n\n{PROSE}"
+    assert clean(kept, "fr").text == kept
+
+
+def test_clean_ticker_above_the_article_is_dropped() -> None:
+    """Two lines or more that begin with their hour, above the article, are other news."""
+    text = f"14:02 Le dinar recule\n13:40 Sfax attend la pluie\n\n{TITLE}\n\n{PROSE}"
+    assert clean(text, "fr").text == f"{TITLE}\n\n{PROSE}"
+
+
+def test_clean_what_is_said_of_the_writer_is_dropped() -> None:
+    """A sentence that begins with the writer's name right under the byline is no article."""
+    about = "Lina Saadi est géographe et enseigne à Tunis depuis dix ans."
+    text = f"{TITLE}\n\nPar Lina Saadi\n\n{about}\n\n{PROSE}"
+    assert reasons(text)[about] is Reason.BESIDE
+    assert clean(f"{TITLE}\n\n{about}\n\n{PROSE}", "fr").text.count(about) == 1
+
+
+def test_clean_little_prose_after_much_furniture_is_dropped() -> None:
+    """Prose goes that much furniture parts from the article, unless there is much of it."""
+    buttons = "\n".join(["Partager", "Tweet", "Imprimer", "Envoyer par e-mail", "Facebook"])
+    note = "La radio émet depuis Djanet et couvre tout le Tassili."
+    assert clean(f"{TITLE}\n\n{PROSE}\n\n{buttons}\n\n{note}", "fr").text == f"{TITLE}\n\n{PROSE}"
+    other = PROSE.replace("Ghadamès", "Nalout").replace("Alger", "Tunis")
+    assert other in clean(f"{TITLE}\n\n{PROSE}\n\n{buttons}\n\n{other}", "fr").text
