@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "tools"
 
 
 def test_the_documents_agree_with_the_code(
@@ -40,3 +41,20 @@ def test_a_false_picture_of_the_house_is_found(
     assert "does not draw curate/matching.py" in found
     assert "draws curate/matchmaking.py, which does not exist" in found
     assert "does not draw docs/howto/" in found
+
+
+def test_the_excerpt_in_the_readme_stands_in_the_release() -> None:
+    """Line by line, in the newest release of the sample."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    releases = (ROOT / "gold" / "sahel").iterdir()
+    folder = max(releases, key=lambda path: [int(part) for part in path.name.split(".")])
+    assert f"[gold/sahel/{folder.name}](gold/sahel/{folder.name})" in readme
+    released = {
+        line
+        for name in ("entities", "relations", "provenance")
+        for line in (folder / f"{name}.jsonl").read_text("utf-8").splitlines()
+    }
+    (excerpt,) = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+    lines = excerpt.splitlines()
+    assert len(lines) == 4
+    assert released.issuperset(lines)
