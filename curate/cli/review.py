@@ -183,6 +183,13 @@ def _title(context: Context, project: str | None) -> str:
 
 
 def _push_table(console: Console, result: ReviewPushed) -> None:
+    if result.project_id is None and not result.documents:
+        console.print(
+            "nothing waits for a curator, and no review project is made: annotators agree, or "
+            "nobody has annotated yet; `curate status` says what comes next",
+            soft_wrap=True,
+        )
+        return
     would = "would be " if result.dry_run else ""
     reasons = ", ".join(f"{number} {name}" for name, number in result.reasons.items())
     lines = [

@@ -87,9 +87,10 @@ def review_push(
     with store.read() as unit:
         cases = gather(unit, schema, judge, recipe, folder)
         items = unit.review.items()
+        there = unit.projects.candidates(client.url, options.title, "review")
         tasks = {
             key
-            for project in unit.projects.candidates(client.url, options.title, "review")
+            for project in there
             for key in unit.sync.tasks_of(project.id, [item.document_id for item in items])
         }
         suspects = [*pending(items, tasks), *suspects]
@@ -103,6 +104,8 @@ def review_push(
     cases += more
     if options.dry_run:
         return _dry_run(store, client, cases, options, len(more))
+    if not (cases or items or there):  # an empty project would only be in the way
+        return ReviewPushed(options.title, None, client.url, False, 0, 0, 0)
     with store.lock("review push"):
         project, _, created = opened_review(
             store, client, schema, options.title, reporter, recreate=options.recreate

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
+import pytest
+
+from curate.cli.common import Context
 from tests.conftest import Curate
 
 
@@ -55,3 +59,20 @@ def test_a_rule_that_is_none_is_refused_by_name(curate: Curate, workspace: Path)
 
 def test_a_share_that_is_none_is_refused(curate: Curate, workspace: Path) -> None:
     assert curate("-w", workspace, "push", "--blind", "1.5").code == 2
+
+
+def test_where_nothing_waits_no_review_project_is_made(
+    curate: Curate, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Label Studio is not even asked; the sentence says where to look."""
+
+    class Untouched:
+        url = "http://127.0.0.1:8080"
+
+    monkeypatch.setattr(Context, "label_studio", lambda self: nullcontext(Untouched()))
+    result = curate("-w", workspace, "review", "push")
+    assert result.code == 0
+    assert "nothing waits for a curator" in result.out
+    assert "`curate status`" in result.out
+    pushed = curate("-w", workspace, "review", "push", "--json").json
+    assert (pushed["project_id"], pushed["created"], pushed["documents"]) == (None, False, 0)

@@ -389,7 +389,7 @@ def test_suspects_of_a_killed_push_are_pushed_by_the_next(desk: Desk) -> None:
         desk.world, desk.folder, desk.people, Judge(SCHEMA, Rule.parse("majority")), desk.recipe
     )
     chosen = suspects(desk.world.store, SCHEMA, pinned.judge, 3, Silent())
-    pinned.push()
+    pinned.push(suspects=chosen[:1])
     with pytest.raises(Killed):
         pinned.push(transport=Killer(1, after=False, kinds=("POST",)), suspects=chosen)
     pinned.push()
