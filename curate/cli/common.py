@@ -212,6 +212,18 @@ def stderr() -> Console:
     return terminal.console(stderr=True)
 
 
+def warn_of_no_card(reference: str | None, reporter: TerminalReporter) -> None:
+    """Say of a pipeline that came without a card what nobody could check."""
+    from curate.extractors.registry import without_card
+
+    folder = without_card(reference)
+    if folder is not None:
+        reporter.warn(
+            f"{folder} has no model card: it holds no pickle and names no foreign code, but no "
+            "digest says that its files are whole; be sure whom you have it from"
+        )
+
+
 def whole(path: Path) -> Path:
     """The absolute path, as it is named; one through ``..`` as it is on disk."""
     return path.resolve() if ".." in path.parts else path.absolute()

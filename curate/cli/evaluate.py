@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.cli.common import Context, JsonOption, TerminalReporter, context_of, emit
+from curate.cli.common import (
+    Context,
+    JsonOption,
+    TerminalReporter,
+    context_of,
+    emit,
+    warn_of_no_card,
+)
 
 if TYPE_CHECKING:
     from curate.flows.annotation_sets import AnnotationSet
@@ -288,6 +295,7 @@ def _model(context: Context, reference: str, reporter: TerminalReporter) -> Anno
         schema=schema,
         models=context.models if inside else None,
     )
+    warn_of_no_card(reference, reporter)
     has_store = inside and (
         bool(context.environment.curate_database_url.get_secret_value())
         or (context.state / "store.db").is_file()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.cli.common import JsonOption, TerminalReporter, context_of, emit
+from curate.cli.common import JsonOption, TerminalReporter, context_of, emit, warn_of_no_card
 from curate.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def preannotate(
         model = judged(model, judge, context.models)
     extractor = resolve(model, schema=schema, models=context.models)
     reporter = TerminalReporter()
+    warn_of_no_card(model, reporter)
     chosen = choose(engine, extractor, model, schema, processes=processes, say=reporter.step)
     if source is None and output is None:
         from curate.flows.preannotate import preannotate as run

@@ -8,7 +8,14 @@ from urllib.parse import urlsplit
 
 import typer
 
-from curate.cli.common import Context, JsonOption, TerminalReporter, context_of, emit
+from curate.cli.common import (
+    Context,
+    JsonOption,
+    TerminalReporter,
+    context_of,
+    emit,
+    warn_of_no_card,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +131,7 @@ def serve(
         named = judged(model, judge, models) if judge else model
         return resolve(named, schema=schema, models=models)
 
+    warn_of_no_card(model, reporter)
     try:
         context.label_studio_address()
         reachable = True

@@ -84,6 +84,13 @@ def resolve(reference: str | None, *, schema: LabelSchema, models: Path | None =
     )
 
 
+def without_card(reference: str | None) -> Path | None:
+    """The pipeline's folder that the reference is, where no card with a digest lies in it."""
+    folder = Path((reference or "").partition(BETWEEN)[0])
+    bare = (folder / "config.cfg").is_file() and not (folder / _models.CARD).is_file()
+    return folder if reference and bare else None
+
+
 def pipeline_folder(reference: str, models: Path | None) -> Path:
     """The folder of a model of the workspace, or the pipeline's folder that the reference is.
 

@@ -279,6 +279,7 @@ def build_gold(
         found = StoreDecisions.of(unit, recipe.schema, judge)
         source, waiting = settle(found, folder, recipe, reporter, allow_open=allow_open)
         _warn_of_leaving(source, folder, reporter)
+        _warn_of_review(source, reporter)
         reporter.step(f"building from {len(source.ids)} decided documents")
         built = build(source, folder, recipe, version=version, dry_run=dry_run)
     for document_id, splits in built.quarantined.items():
@@ -349,6 +350,18 @@ def _warn_of_leaving(source: StoreDecisions, folder: Path, reporter: Reporter) -
         reporter.warn(
             f"{leaving} documents of {parent.version} are not decided in this store: they leave "
             "the release"
+        )
+
+
+def _warn_of_review(source: StoreDecisions, reporter: Reporter) -> None:
+    """Of documents that a curator was asked about though no difference is open: test and blind
+    ones, and suspects."""
+    queued = {item.document_id for item in source.unit.review.items("open")}
+    unseen = sorted(queued & set(source.ids) - source.open.keys())
+    if unseen:
+        reporter.warn(
+            f"{len(unseen)} documents still wait for a curator in the review project "
+            f"({_some(unseen)}); the release holds what stands of them now"
         )
 
 

@@ -199,3 +199,16 @@ def test_what_a_function_raises_is_told_with_its_place_and_is_no_bug_of_ours(
     result = curate("evaluate", "os:system", "--gold", gold)
     assert result.code == 3
     assert "os:system failed with TypeError at" in result.err
+
+
+def test_a_pipeline_without_a_card_is_loaded_with_a_warning(curate: Curate, tmp_path: Path) -> None:
+    """No digest says that its files are whole: that is told once, on standard error."""
+    import spacy
+
+    spacy.blank("fr").to_disk(tmp_path / "pipe")
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text('{"id": "a", "text": "Alger", "entities": []}\n')
+    result = curate("evaluate", tmp_path / "pipe", "--gold", gold, "--json")
+    assert result.code == 0, result.err
+    assert result.err.count("has no model card") == 1
+    assert "no model card" not in curate("evaluate", "bootstrap", "--gold", gold).err
